@@ -107,3 +107,12 @@ var (
 	LockMachine       = Endpoint[LockRequest, metal.Machine]{"LockMachine", "POST", "/v1/machines/{id}/lock", 200, "Lock or unlock a machine", machines}
 	MarkMachine       = Endpoint[MarkRequest, metal.Machine]{"MarkMachine", "POST", "/v1/machines/{id}/mark", 200, "Mark a machine broken, fixed or retired", machines}
 )
+
+// ReleaseRequest gives a machine back to its pool, claim and deployment and all: what ends a failed release.
+type ReleaseRequest struct {
+	CommandRequest
+	Body metal.ReleasePolicy
+}
+
+// ReleaseMachine ends whatever claim there is on a machine.
+var ReleaseMachine = Endpoint[ReleaseRequest, metal.Operation]{"ReleaseMachine", "POST", "/v1/machines/{id}/release", 202, "Wipe a machine and give it back to its pool", machines}

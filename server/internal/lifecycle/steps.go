@@ -1,0 +1,245 @@
+package lifecycle
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/agentapi"
+	"github.com/metalform/terraform-provider-metal/server/internal/store"
+)
+
+// inspect takes the inventory and keeps it.
+func inspect(ctx context.Context, j *job) error {
+	r, err := j.ask(ctx, agentapi.Step{Kind: agentapi.StepInventory})
+	if err != nil {
+		return err
+	}
+	var inv metal.Inventory
+	if err := json.Unmarshal(r.Output, &inv); err != nil {
+		return fail("the agent's inventory cannot be read: %v", err)
+	}
+	return j.update(ctx, func(tx *store.Tx, v view) error {
+		return keepInventory(tx, v.m, &inv)
+	})
+}
+
+func keepInventory(tx *store.Tx, m *metal.Machine, inv *metal.Inventory) error {
+	m.Hardware = inv.Facts()
+	if err := tx.SetInventory(m.ID, inv); err != nil {
+		return err
+	}
+	return tx.SaveMachine(m)
+}
+
+// erase wipes the disks and keeps the proof.
+func erase(ctx context.Context, j *job) error {
+	mode := metal.EraseQuick
+	err := j.read(ctx, func(_ *store.Tx, v view) error {
+		if v.w.Erase != "" {
+			mode = v.w.Erase
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r, err := j.ask(ctx, agentapi.Step{Kind: agentapi.StepErase, Erase: &agentapi.Erase{Mode: mode}})
+	if err != nil {
+		return err
+	}
+	var disks []metal.DiskWiped
+	if err := json.Unmarshal(r.Output, &disks); err != nil {
+		return fail("the agent's report of the wipe cannot be read: %v", err)
+	}
+	return j.update(ctx, func(tx *store.Tx, v view) error {
+		v.m.Erased = &metal.Erasure{Mode: mode, At: tx.Now, Disk: disks}
+		for _, d := range disks {
+			if d.NonZero > 0 && mode != metal.EraseQuick {
+				return fail("disk %s still held data after the wipe: %d of %d blocks read back were not zero; replace the disk or use another erase mode", d.Name, d.NonZero, d.Sampled)
+			}
+			if err := note(tx, v.op, fmt.Sprintf("wiped %s (%s): %d of %d blocks read back were not zero", d.Name, d.Method, d.NonZero, d.Sampled)); err != nil {
+				return err
+			}
+		}
+		return tx.SaveMachine(v.m)
+	})
+}
+
+// writeImage puts the image and the seed on the disk. The seed, which may hold secrets, is not stored with the
+// operation: it is rendered when the agent asks for its step.
+func writeImage(ctx context.Context, j *job) error {
+	var ask agentapi.Step
+	err := j.update(ctx, func(tx *store.Tx, v view) error {
+		if v.w.Spec == nil { // fixed here: what is asked for later waits for the next deployment
+			d, err := tx.Deployment(v.w.Deployment)
+			if err != nil {
+				return err
+			}
+			v.w.Spec, v.w.Digest, v.w.Phone = &d.Spec, d.Digest, newID("p")
+		}
+		image, err := tx.Image(v.w.Spec.Image)
+		if err != nil {
+			return err
+		}
+		ask = agentapi.Step{Kind: agentapi.StepWrite, Write: &agentapi.Write{
+			Digest: v.w.Digest, RawBytes: image.RawBytes, StoredBytes: image.StoredBytes, Disk: v.w.Spec.Disk,
+		}}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	r, err := j.ask(ctx, ask)
+	if err != nil {
+		return err
+	}
+	var written agentapi.Written
+	if err := json.Unmarshal(r.Output, &written); err != nil {
+		return fail("the agent's report of the write cannot be read: %v", err)
+	}
+	return j.update(ctx, func(tx *store.Tx, v view) error {
+		v.w.Written = &written
+		return note(tx, v.op, fmt.Sprintf("wrote %s in %s", written.Disk.Name, (time.Duration(written.WriteMillis)*time.Millisecond).Round(10*time.Millisecond)))
+	})
+}
+
+// handOut returns the step as the agent gets it: a write with its seed.
+func (e *Engine) handOut(tx *store.Tx, m *metal.Machine, op *metal.Operation, w *work) (*agentapi.Step, error) {
+	if w.Ask == nil || w.Ask.Write == nil {
+		return w.Ask, nil
+	}
+	d, err := tx.Deployment(w.Deployment)
+	if err != nil {
+		return nil, err
+	}
+	userData, err := tx.UserData(d.ID)
+	if err != nil {
+		return nil, err
+	}
+	d.Spec = *w.Spec
+	s, write := *w.Ask, *w.Ask.Write
+	if write.Seed, err = e.cfg.Seed(tx, m, d, userData, e.phoneHomeURL(op.ID, w.Phone)); err != nil {
+		return nil, err
+	}
+	s.Write = &write
+	return &s, nil
+}
+
+// startSystem leaves the RAM environment for the installed system. The BMC is told first, so that the reboot goes
+// straight to the disk; where that fails, or there is no BMC, the boot server sends the machine there.
+func startSystem(ctx context.Context, j *job) error {
+	var m *metal.Machine
+	var w work
+	err := j.read(ctx, func(_ *store.Tx, v view) error { m, w = v.m, *v.w; return nil })
+	if err != nil {
+		return err
+	}
+	ask := agentapi.Step{Kind: agentapi.StepReboot, Reboot: &agentapi.Reboot{
+		Kexec: w.Spec.Boot == "kexec", Disk: w.Written.Disk.Name, KernelParameters: w.Spec.KernelParameters,
+	}}
+	if !byHand(m) && !ask.Reboot.Kexec && w.Ask == nil {
+		if err := j.e.bootOnce(ctx, m, metal.BootDisk); err != nil {
+			if err := j.log(ctx, "the BMC was not told to boot from disk (%v): the boot server will send the machine there", err); err != nil {
+				return err
+			}
+		}
+	}
+	if _, err := j.ask(ctx, ask); err != nil {
+		return err
+	}
+	return j.update(ctx, func(tx *store.Tx, v view) error { return tx.EndBootSession(v.m.ID) })
+}
+
+// awaitReport waits until the installed system calls back, where its image says that it does.
+func awaitReport(ctx context.Context, j *job) error {
+	ctx, cancel := context.WithTimeout(ctx, j.e.limits.Report)
+	defer cancel()
+	for {
+		changed := j.e.cfg.DB.Changed()
+		var done bool
+		err := j.read(ctx, func(tx *store.Tx, v view) error {
+			image, err := tx.Image(v.w.Spec.Image)
+			done = v.w.Reported || (err == nil && !image.Spec.Reports)
+			return err
+		})
+		if err != nil || done {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			if ctx.Err() == context.DeadlineExceeded {
+				return fail("the installed system did not call back within %s: look at the machine's console; does the image run cloud-init, and does it boot on this firmware?", j.e.limits.Report)
+			}
+			return ctx.Err()
+		case <-changed:
+		}
+	}
+}
+
+// finishDeploy notes what is on the machine now.
+func finishDeploy(ctx context.Context, j *job) error {
+	return j.update(ctx, func(tx *store.Tx, v view) error {
+		d, err := tx.Deployment(v.w.Deployment)
+		if err != nil {
+			return err
+		}
+		d.Applied, d.DeployedAt = v.w.Spec, tx.Now
+		return tx.SaveDeployment(d)
+	})
+}
+
+// free ends what is left of the claim. A machine that was wiped keeps its agent for a while, for the next command;
+// one that was not is powered off.
+func free(ctx context.Context, j *job) error {
+	var m *metal.Machine
+	var w work
+	if err := j.read(ctx, func(_ *store.Tx, v view) error { m, w = v.m, *v.w; return nil }); err != nil {
+		return err
+	}
+	if w.Erase != metal.EraseNone || byHand(m) {
+		return nil
+	}
+	if err := j.e.setPower(ctx, m, metal.PowerOff); err != nil {
+		return err
+	}
+	return j.update(ctx, func(tx *store.Tx, v view) error {
+		v.m.Power = metal.PowerOff
+		if err := tx.EndBootSession(v.m.ID); err != nil {
+			return err
+		}
+		return tx.SaveMachine(v.m)
+	})
+}
+
+// importImage brings the content of an image in.
+func importImage(ctx context.Context, j *job) error {
+	var spec metal.ImageSpec
+	err := j.read(ctx, func(tx *store.Tx, v view) error {
+		image, err := tx.Image(v.op.Image)
+		if err == nil {
+			spec = image.Spec
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	c, err := j.e.cfg.Import(ctx, spec, func(fraction float64) {
+		// Lost progress is no loss: the next report brings it up to date.
+		_ = j.update(ctx, func(_ *store.Tx, v view) error { v.op.Progress = fraction; return nil })
+	})
+	if err != nil {
+		return fail("%s", failureOf("import", err).Message).because(err)
+	}
+	return j.update(ctx, func(tx *store.Tx, v view) error {
+		image, err := tx.Image(v.op.Image)
+		if err != nil {
+			return err
+		}
+		image.Digest, image.RawBytes, image.StoredBytes = c.Digest, c.RawBytes, c.StoredBytes
+		return tx.PutImage(image)
+	})
+}
