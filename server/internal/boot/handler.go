@@ -1,0 +1,171 @@
+package boot
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/metalform/terraform-provider-metal/internal/metal"
+)
+
+// Paths on the boot server.
+const (
+	PathScript = "/boot/script/"
+	PathFiles  = "/boot/files/"
+	PathEnv    = "/boot/env/"
+)
+
+const (
+	fileKernel    = "kernel"
+	fileInitramfs = "initramfs"
+)
+
+// Known is what the handler needs of the server's facts.
+type Known interface {
+	// BootFacts returns what is stored about the machine with this NIC.
+	BootFacts(ctx context.Context, mac metal.MAC) (Facts, error)
+	// BootToken makes the token for the agent of one boot.
+	BootToken(mac metal.MAC) string
+}
+
+// Files are the boot files, each looked for in several directories.
+type Files struct {
+	// Loaders are directories with iPXE's binaries and localboot.efi.
+	Loaders []string
+	// Env is the directory of RAM environments, one directory an architecture.
+	Env string
+}
+
+// OpenTFTP opens a file that TFTP serves; metal.NotFound for every other name.
+func (f Files) OpenTFTP(name string) (*os.File, error) {
+	if !slices.Contains(TFTPFiles(), name) {
+		return nil, metal.Errorf(metal.NotFound, "there is no boot file %q", name)
+	}
+	return f.loader(name)
+}
+
+func (f Files) loader(name string) (*os.File, error) {
+	for _, dir := range f.Loaders {
+		file, err := os.Open(filepath.Join(dir, name))
+		if !errors.Is(err, fs.ErrNotExist) {
+			return file, err
+		}
+	}
+	return nil, metal.Errorf(metal.NotFound, "boot file %s is in none of %v: install the package ipxe, and run metald bootenv build", name, f.Loaders)
+}
+
+func (f Files) env(arch metal.Arch, name string) (*os.File, error) {
+	if arch != metal.AMD64 && arch != metal.ARM64 || name != fileKernel && name != fileInitramfs {
+		return nil, metal.Errorf(metal.NotFound, "there is no boot file %s/%s", arch, name)
+	}
+	file, err := os.Open(filepath.Join(f.Env, string(arch), name))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, metal.Errorf(metal.NotFound, "there is no RAM environment for %s: run metald bootenv build -arch %s", arch, arch)
+	}
+	return file, err
+}
+
+// Missing lists what a machine would ask for in vain.
+func (f Files) Missing() []error {
+	var faults []error
+	check := func(file *os.File, err error) {
+		if err != nil {
+			faults = append(faults, err)
+			return
+		}
+		file.Close()
+	}
+	for _, name := range []string{fileBIOS, fileUEFI, fileLocal} {
+		check(f.loader(name))
+	}
+	for _, name := range []string{fileKernel, fileInitramfs} {
+		check(f.env(metal.AMD64, name))
+	}
+	return faults
+}
+
+// Handler serves scripts and files to machines.
+type Handler struct {
+	mux   *http.ServeMux
+	known Known
+	files Files
+	base  string
+	log   *slog.Logger
+}
+
+// NewHandler makes a handler. base is the URL under which machines reach it.
+func NewHandler(known Known, files Files, base string, log *slog.Logger) *Handler {
+	h := &Handler{mux: http.NewServeMux(), known: known, files: files, base: base, log: log}
+	h.mux.HandleFunc("GET "+PathScript+"{mac}", h.script) // GET patterns answer HEAD too, which UEFI HTTP boot sends first
+	h.mux.HandleFunc("GET "+PathFiles+"{name}", func(w http.ResponseWriter, r *http.Request) {
+		h.serve(w, r, func() (*os.File, error) { return h.loaderByHTTP(r.PathValue("name")) })
+	})
+	h.mux.HandleFunc("GET "+PathEnv+"{arch}/{name}", func(w http.ResponseWriter, r *http.Request) {
+		h.serve(w, r, func() (*os.File, error) { return h.files.env(metal.Arch(r.PathValue("arch")), r.PathValue("name")) })
+	})
+	return h
+}
+
+// ServeHTTP answers a machine.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
+
+func (h *Handler) loaderByHTTP(name string) (*os.File, error) {
+	if name != fileLocal && !slices.Contains(TFTPFiles(), name) {
+		return nil, metal.Errorf(metal.NotFound, "there is no boot file %q", name)
+	}
+	return h.files.loader(name)
+}
+
+func (h *Handler) script(w http.ResponseWriter, r *http.Request) {
+	mac, err := metal.ParseMAC(r.PathValue("mac"))
+	if err != nil {
+		http.Error(w, err.Error(), http.StatusBadRequest)
+		return
+	}
+	facts, err := h.known.BootFacts(r.Context(), mac)
+	if err != nil { // iPXE tries again; "nothing to boot" would send the machine somewhere
+		h.log.Error("decide what a machine boots", "mac", mac, "error", err)
+		http.Error(w, "the facts about this machine cannot be read now", http.StatusServiceUnavailable)
+		return
+	}
+	mode := metal.UEFI
+	if r.URL.Query().Get("platform") == "pcbios" {
+		mode = metal.BIOS
+	}
+	plan, token := PlanFor(facts), ""
+	if plan.RAM && r.Method == http.MethodGet {
+		token = h.known.BootToken(mac)
+	}
+	h.log.Info("boot", "mac", mac, "from", r.RemoteAddr, "plan", plan.Why)
+	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	w.Header().Set("Cache-Control", "no-store")
+	fmt.Fprint(w, plan.Script(h.base, mac, mode, token))
+}
+
+func (h *Handler) serve(w http.ResponseWriter, r *http.Request, open func() (*os.File, error)) {
+	file, err := open()
+	if metal.CodeOf(err) == metal.NotFound {
+		h.log.Warn("a machine asked for a boot file that is not there", "from", r.RemoteAddr, "path", r.URL.Path, "error", err)
+		http.Error(w, err.Error(), http.StatusNotFound)
+		return
+	}
+	if err != nil {
+		h.log.Error("open a boot file", "path", r.URL.Path, "error", err)
+		http.Error(w, "the boot file cannot be read now", http.StatusServiceUnavailable)
+		return
+	}
+	defer file.Close()
+	info, err := file.Stat()
+	if err != nil {
+		http.Error(w, "the boot file cannot be read now", http.StatusServiceUnavailable)
+		return
+	}
+	w.Header().Set("Content-Type", "application/octet-stream")
+	http.ServeContent(w, r, "", info.ModTime(), file)
+}

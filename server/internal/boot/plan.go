@@ -1,0 +1,101 @@
+package boot
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/agentapi"
+)
+
+// Facts are what is stored about a machine that asks what to boot.
+type Facts struct {
+	Name  string // empty: nobody knows this machine
+	State metal.State
+	// WantsAgent says that an operation waits for the machine's RAM environment.
+	WantsAgent       bool
+	Arch             metal.Arch
+	KernelParameters string
+}
+
+// Plan is what a machine boots.
+type Plan struct {
+	// RAM says that it boots the RAM environment; otherwise its own disk.
+	RAM bool
+	// Why is one line for the console and the log.
+	Why  string
+	Arch metal.Arch
+	// Parameters go on the kernel command line.
+	Parameters string
+}
+
+// PlanFor decides what a machine boots. An unknown one boots the RAM environment, where it can only enlist. A known
+// one does when an operation waits for it, or while it is new. Every other one boots its own disk.
+func PlanFor(f Facts) Plan {
+	arch := f.Arch
+	if arch == "" {
+		arch = metal.AMD64
+	}
+	ram := Plan{RAM: true, Arch: arch, Parameters: f.KernelParameters}
+	switch {
+	case f.Name == "":
+		ram.Why = "unknown machine: enlisting"
+	case f.WantsAgent:
+		ram.Why = fmt.Sprintf("%s is %s: booting the RAM environment", f.Name, f.State)
+	case f.State == metal.New:
+		ram.Why = f.Name + " is new: booting the RAM environment"
+	default:
+		return Plan{Arch: arch, Why: fmt.Sprintf("%s is %s: booting its own disk", f.Name, f.State)}
+	}
+	return ram
+}
+
+// Kernel parameters that every RAM environment has. The console is both the screen and the first serial port: what
+// is not there costs nothing.
+const defaultParameters = "console=tty0 console=ttyS0,115200 quiet"
+
+// Script returns the iPXE script of a plan. base is our boot server's URL; token is for the agent of this boot.
+func (p Plan) Script(base string, mac metal.MAC, mode metal.BootMode, token string) string {
+	if p.RAM {
+		return p.ramScript(base, mac, token)
+	}
+	return p.localScript(base, mode)
+}
+
+func (p Plan) ramScript(base string, mac metal.MAC, token string) string {
+	env := base + PathEnv + string(p.Arch) + "/"
+	parameters := strings.Join([]string{
+		// The kernel's EFI stub finds the image of this name among those that iPXE loaded.
+		"initrd=" + fileInitramfs, defaultParameters,
+		agentapi.ParamServer + "=" + base, agentapi.ParamToken + "=" + token, agentapi.ParamMAC + "=" + string(mac), p.Parameters,
+	}, " ")
+	// After a failure the script itself is fetched again: by then the machine may be meant to boot something else.
+	return fmt.Sprintf(`#!ipxe
+echo Metalform: %s
+imgfree
+kernel %s%s %s && initrd %s%s && boot ||
+echo Metalform: the RAM environment did not start, trying again in 5 seconds
+sleep 5
+chain --replace %s%s
+`, printable(p.Why), env, fileKernel, strings.TrimSpace(parameters), env, fileInitramfs, base, ScriptPath(mac))
+}
+
+// The way to the disk. iPXE's exit makes OVMF stop at its menu, or go through every other network boot first, so
+// UEFI goes on by a loader of ours that starts the one on the disk; a BIOS has drive 0x80.
+func (p Plan) localScript(base string, mode metal.BootMode) string {
+	way := "sanboot --no-describe --drive 0x80 || exit"
+	if mode == metal.UEFI {
+		way = "chain --replace " + base + PathFiles + fileLocal + " || exit 1"
+	}
+	return fmt.Sprintf("#!ipxe\necho Metalform: %s\n%s\n", printable(p.Why), way)
+}
+
+// printable keeps a line of text from becoming commands of the script.
+func printable(s string) string {
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r > '~' || strings.ContainsRune("$|&#\\", r) {
+			return '_'
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,94 @@
+package fleet
+
+import (
+	"context"
+
+	"github.com/metalform/terraform-provider-metal/internal/api"
+	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/lifecycle"
+	"github.com/metalform/terraform-provider-metal/server/internal/store"
+)
+
+// begin starts an operation on a machine.
+func (f *Fleet) begin(ctx context.Context, id string, start func(*store.Tx, *metal.Machine) (*metal.Operation, error)) (metal.Operation, error) {
+	var op *metal.Operation
+	_, err := f.change(ctx, id, func(tx *store.Tx, m *metal.Machine) (err error) {
+		op, err = start(tx, m)
+		return err
+	})
+	if err != nil {
+		return metal.Operation{}, err
+	}
+	return *op, nil
+}
+
+// CommissionMachine inspects a machine and makes it ready.
+func (f *Fleet) CommissionMachine(ctx context.Context, in api.CommandRequest) (metal.Operation, error) {
+	return f.begin(ctx, in.ID, func(tx *store.Tx, m *metal.Machine) (*metal.Operation, error) {
+		return f.cfg.Engine.Start(tx, m, metal.Commission, lifecycle.Order{Key: in.Key})
+	})
+}
+
+// PowerMachine switches a machine.
+func (f *Fleet) PowerMachine(ctx context.Context, in api.PowerRequest) (metal.Operation, error) {
+	return f.begin(ctx, in.ID, func(tx *store.Tx, m *metal.Machine) (*metal.Operation, error) {
+		return f.cfg.Engine.StartPower(tx, m, in.Body.Action, in.Key)
+	})
+}
+
+// ReleaseMachine wipes a machine and gives it back to its pool, whoever holds it.
+func (f *Fleet) ReleaseMachine(ctx context.Context, in api.ReleaseRequest) (metal.Operation, error) {
+	return f.begin(ctx, in.ID, func(tx *store.Tx, m *metal.Machine) (*metal.Operation, error) {
+		return f.release(tx, m, in.Body.Erase, in.Key)
+	})
+}
+
+// release ends the claim on a machine and what is deployed on it, and starts the wipe.
+func (f *Fleet) release(tx *store.Tx, m *metal.Machine, mode metal.Erase, key string) (*metal.Operation, error) {
+	if mode == "" {
+		mode = metal.EraseQuick
+	}
+	allocation, deployment := m.AllocationID, m.DeploymentID
+	m.AllocationID, m.DeploymentID = "", ""
+	op, err := f.cfg.Engine.Start(tx, m, metal.Release, lifecycle.Order{Key: key, Erase: mode})
+	if err != nil {
+		return nil, err
+	}
+	if deployment != "" {
+		if err := tx.DeleteDeployment(deployment); err != nil {
+			return nil, err
+		}
+	}
+	if allocation != "" {
+		if err := tx.DeleteAllocation(allocation); err != nil {
+			return nil, err
+		}
+	}
+	return op, nil
+}
+
+// AbortMachine ends the operation that works on a machine.
+func (f *Fleet) AbortMachine(ctx context.Context, in api.ByID) (metal.Machine, error) {
+	return f.change(ctx, in.ID, f.cfg.Engine.Abort)
+}
+
+// LockMachine locks or unlocks a machine.
+func (f *Fleet) LockMachine(ctx context.Context, in api.LockRequest) (metal.Machine, error) {
+	return f.change(ctx, in.ID, func(tx *store.Tx, m *metal.Machine) error {
+		if m.Locked == in.Body.Locked {
+			return nil
+		}
+		m.Locked = in.Body.Locked
+		return tx.SaveMachine(m)
+	})
+}
+
+// MarkMachine marks a machine broken, fixed or retired.
+func (f *Fleet) MarkMachine(ctx context.Context, in api.MarkRequest) (metal.Machine, error) {
+	return f.change(ctx, in.ID, func(tx *store.Tx, m *metal.Machine) error {
+		if m.AllocationID != "" && in.Body.Command == metal.Fix {
+			return metal.Errorf(metal.Conflict, "cannot mark machine %s fixed: allocation %s holds it; release it", m.Spec.Name, f.claimName(tx, m.AllocationID))
+		}
+		return f.cfg.Engine.Mark(tx, m, in.Body.Command, in.Body.Reason)
+	})
+}
