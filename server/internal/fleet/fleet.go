@@ -6,6 +6,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"net/netip"
 	"strings"
 	"time"
 
@@ -35,7 +36,7 @@ type Config struct {
 	Images Images
 	Zone   string
 	// Own are addresses of the server itself, which no machine may get.
-	Own     []string
+	Own     []netip.Addr
 	Version string
 	Started time.Time
 	// Services tells what runs where, for the status.

@@ -48,22 +48,12 @@ func (f *Fleet) Assign(tx *store.Tx, m *metal.Machine, s *metal.Subnet, mac meta
 	for _, l := range leases {
 		taken[l.Addr] = true
 	}
-	addr, ok := ipam.Pick(s.Spec, f.own(), func(a netip.Addr) bool { return taken[a] })
+	addr, ok := ipam.Pick(s.Spec, f.cfg.Own, func(a netip.Addr) bool { return taken[a] })
 	if !ok {
 		return metal.Assignment{}, metal.Errorf(metal.Exhausted, "subnet %s (%s) has no address left for machine %s: enlarge it, shrink its dynamic ranges, or forget machines", s.Name, s.Spec.CIDR, m.Spec.Name)
 	}
 	a := metal.Assignment{Subnet: s.Name, Addr: addr, MachineID: m.ID, MAC: mac}
 	return a, tx.Assign(a)
-}
-
-func (f *Fleet) own() []netip.Addr {
-	var list []netip.Addr
-	for _, text := range f.cfg.Own {
-		if a, err := netip.ParseAddr(text); err == nil {
-			list = append(list, a)
-		}
-	}
-	return list
 }
 
 // naming writes a machine's address and DNS name into its record.

@@ -34,7 +34,10 @@ func bootAgent(ctx context.Context, j *job) error {
 		if err != nil || up {
 			return err
 		}
-		if w.BootSince.IsZero() || w.Cycles == 0 || j.e.cfg.Now().Sub(w.BootSince) >= j.e.limits.Boot {
+		if w.Cycling { // metald was stopped in the middle of it
+			w.Cycles--
+		}
+		if w.Cycling || w.Cycles == 0 || j.e.cfg.Now().Sub(w.BootSince) >= j.e.limits.Boot {
 			if err := j.startBoot(ctx, m, w.Cycles); err != nil {
 				return err
 			}
@@ -53,7 +56,7 @@ func (j *job) startBoot(ctx context.Context, m *metal.Machine, cycles int) error
 		return fail("machine %s never called back: it was booted from the network %d times and no agent spoke within %s each time; look at its console: does it boot from the network, and is DHCP served on its VLAN?", m.Spec.Name, cycles, j.e.limits.Boot)
 	}
 	err := j.update(ctx, func(tx *store.Tx, v view) error {
-		v.w.Cycles, v.w.BootSince = cycles+1, tx.Now
+		v.w.Cycles, v.w.BootSince, v.w.Cycling = cycles+1, tx.Now, !byHand(m)
 		if err := tx.EndBootSession(v.m.ID); err != nil {
 			return err
 		}
@@ -65,7 +68,10 @@ func (j *job) startBoot(ctx context.Context, m *metal.Machine, cycles int) error
 	if err != nil || byHand(m) {
 		return err
 	}
-	return j.e.powerCycle(ctx, m, metal.BootNetwork)
+	if err := j.e.powerCycle(ctx, m, metal.BootNetwork); err != nil {
+		return err
+	}
+	return j.update(ctx, func(_ *store.Tx, v view) error { v.w.Cycling = false; return nil })
 }
 
 func byHand(m *metal.Machine) bool { return m.Spec.BMC == nil || m.Spec.BMC.Type == "manual" }

@@ -26,6 +26,7 @@ type work struct {
 
 	Cycles    int               `json:"cycles,omitempty"`    // boots tried
 	BootSince time.Time         `json:"boot_since,omitzero"` // agents that called after this are of the latest boot
+	Cycling   bool              `json:"cycling,omitempty"`   // the latest power-cycle has not been seen to end
 	Ask       *agentapi.Step    `json:"ask,omitempty"`       // what the agent is to do
 	Answer    *agentapi.Result  `json:"answer,omitempty"`    // what became of it
 	Phone     string            `json:"phone,omitempty"`     // token of the phone-home URL
