@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"os"
 	"os/exec"
 	"slices"
 	"strings"
@@ -24,9 +25,11 @@ var may = map[string][]string{
 	"server":              {"internal/metal", "server/internal/daemon", "server/internal/bootenv"},
 	"server/cmd/metalctl": {"internal/metal", "internal/api", "internal/client"},
 	"server/cmd/metal-agent": {
-		"internal/metal", "server/internal/agent", "server/internal/agentapi",
+		"internal/metal", "server/internal/agent", "server/internal/agentapi", "server/internal/agent/...",
 	},
-	"server/cmd/metal-lab": {"internal/metal", "server/internal/lab", "server/internal/lab/osimage"},
+	"server/cmd/metal-lab": {
+		"internal/metal", "server/internal/lab", "server/internal/lab/osimage", "server/internal/lab/demo",
+	},
 	"server/servertest": {
 		"internal/metal", "internal/api", "internal/client", "server/internal/daemon", "server/internal/agentapi",
 		"server/internal/bmc/bmctest",
@@ -49,7 +52,7 @@ var may = map[string][]string{
 	"server/internal/store":       {"internal/metal", "server/internal/seal"},
 	"server/internal/boot":        {"internal/metal", "server/internal/agentapi"},
 	"server/internal/agent":       {"internal/metal", "server/internal/agentapi", "server/internal/agent/..."},
-	"server/internal/agent/...":   {"internal/metal"},
+	"server/internal/agent/...":   {"internal/metal", "server/internal/agentapi", "server/internal/agent/..."},
 	"server/internal/dhcp":        {"internal/metal", "server/internal/udp", "server/internal/boot"},
 	"server/internal/tftp":        {"internal/metal", "server/internal/udp"},
 	"server/internal/dns":         {"internal/metal", "server/internal/udp"},
@@ -57,6 +60,10 @@ var may = map[string][]string{
 	"server/internal/ra":          {"internal/metal"},
 	"server/internal/lab":         {"internal/metal", "server/internal/bmc/bmctest"},
 	"server/internal/lab/osimage": {"internal/metal"},
+	"server/internal/lab/rack":    {"internal/metal", "internal/api", "internal/client", "server/internal/lab"},
+	"server/internal/lab/demo": {
+		"internal/metal", "internal/api", "server/internal/lab", "server/internal/lab/rack", "server/internal/lab/osimage",
+	},
 
 	"server/internal/lifecycle": {
 		"internal/metal", "server/internal/store", "server/internal/bmc", "server/internal/agentapi",
@@ -75,10 +82,11 @@ type pkg struct {
 	Deps       []string
 }
 
-func list(t *testing.T, args ...string) []pkg {
+func list(t *testing.T, env []string, args ...string) []pkg {
 	t.Helper()
 	cmd := exec.Command("go", append([]string{"list", "-json=ImportPath,Imports,Deps"}, args...)...)
 	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), env...)
 	out, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +131,7 @@ func covers(pattern, name string) bool {
 }
 
 func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
-	for _, p := range list(t, "./...") {
+	for _, p := range list(t, nil, "./...") {
 		name := strings.TrimPrefix(p.ImportPath, module)
 		if name == "internal" {
 			continue // this test
@@ -145,7 +153,7 @@ func TestPackagesImportOnlyWhatTheTableAllows(t *testing.T) {
 }
 
 func TestTheDomainDoesNoIO(t *testing.T) {
-	for _, p := range list(t, "./internal/metal") {
+	for _, p := range list(t, nil, "./internal/metal") {
 		for _, bad := range []string{"os", "net", "net/http", "database/sql", "io/fs"} {
 			if slices.Contains(p.Imports, bad) {
 				t.Errorf("internal/metal imports %s", bad)
@@ -160,7 +168,7 @@ func TestTheDomainDoesNoIO(t *testing.T) {
 }
 
 func TestTheSmallProgramsHaveNoDatabaseInThem(t *testing.T) {
-	for _, p := range list(t, "./provider", "./server/cmd/...") {
+	for _, p := range list(t, []string{"CGO_ENABLED=0"}, "./provider", "./server/cmd/...") {
 		for _, dep := range p.Deps {
 			if strings.Contains(dep, "sqlite") || dep == "runtime/cgo" {
 				t.Errorf("%s depends on %s", p.ImportPath, dep)

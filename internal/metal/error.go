@@ -3,6 +3,7 @@ package metal
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // A Code says what kind of failure an Error is. The set is closed: clients switch on it.
@@ -31,9 +32,9 @@ type Error struct {
 	Err error
 }
 
-// Error returns the message, and the cause where there is one.
+// Error returns the message, and the cause where there is one that the message does not have in it.
 func (e *Error) Error() string {
-	if e.Err != nil {
+	if e.Err != nil && !strings.Contains(e.Message, e.Err.Error()) {
 		return e.Message + ": " + e.Err.Error()
 	}
 	return e.Message

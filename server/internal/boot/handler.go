@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
@@ -32,6 +33,9 @@ type Known interface {
 	BootFacts(ctx context.Context, mac metal.MAC) (Facts, error)
 	// BootToken makes the token for the agent of one boot.
 	BootToken(mac metal.MAC) string
+	// Looping tells people that a known machine, which is to boot its own disk, asked the network for something to
+	// boot this many times within 10 minutes.
+	Looping(ctx context.Context, mac metal.MAC, times int) error
 }
 
 // Files are the boot files, each looked for in several directories.
@@ -97,11 +101,12 @@ type Handler struct {
 	files Files
 	base  string
 	log   *slog.Logger
+	loops *loops
 }
 
 // NewHandler makes a handler. base is the URL under which machines reach it.
 func NewHandler(known Known, files Files, base string, log *slog.Logger) *Handler {
-	h := &Handler{mux: http.NewServeMux(), known: known, files: files, base: base, log: log}
+	h := &Handler{mux: http.NewServeMux(), known: known, files: files, base: base, log: log, loops: newLoops()}
 	h.mux.HandleFunc("GET "+PathScript+"{mac}", h.script) // GET patterns answer HEAD too, which UEFI HTTP boot sends first
 	h.mux.HandleFunc("GET "+PathFiles+"{name}", func(w http.ResponseWriter, r *http.Request) {
 		h.serve(w, r, func() (*os.File, error) { return h.loaderByHTTP(r.PathValue("name")) })
@@ -139,13 +144,29 @@ func (h *Handler) script(w http.ResponseWriter, r *http.Request) {
 		mode = metal.BIOS
 	}
 	plan, token := PlanFor(facts), ""
-	if plan.RAM && r.Method == http.MethodGet {
+	switch {
+	case r.Method != http.MethodGet:
+	case plan.RAM:
 		token = h.known.BootToken(mac)
+	default:
+		h.watch(r.Context(), mac)
 	}
 	h.log.Info("boot", "mac", mac, "from", r.RemoteAddr, "plan", plan.Why)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
 	fmt.Fprint(w, plan.Script(h.base, mac, mode, token))
+}
+
+// watch tells people of a machine that does not get on from its disk: it would ask again and again in silence.
+func (h *Handler) watch(ctx context.Context, mac metal.MAC) {
+	times, looping := h.loops.asked(mac, time.Now())
+	if !looping {
+		return
+	}
+	h.log.Warn("a machine that should boot its own disk comes back to the network", "mac", mac, "times", times, "within", loopWindow)
+	if err := h.known.Looping(ctx, mac, times); err != nil {
+		h.log.Error("tell that a machine boots in a loop", "mac", mac, "error", err)
+	}
 }
 
 func (h *Handler) serve(w http.ResponseWriter, r *http.Request, open func() (*os.File, error)) {

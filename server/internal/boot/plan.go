@@ -2,6 +2,7 @@ package boot
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
@@ -67,7 +68,7 @@ func (p Plan) ramScript(base string, mac metal.MAC, token string) string {
 	parameters := strings.Join([]string{
 		// The kernel's EFI stub finds the image of this name among those that iPXE loaded.
 		"initrd=" + fileInitramfs, defaultParameters,
-		agentapi.ParamServer + "=" + base, agentapi.ParamToken + "=" + token, agentapi.ParamMAC + "=" + string(mac), p.Parameters,
+		agentapi.ParamServer + "=" + base, agentapi.ParamToken + "=" + token, agentapi.ParamMAC + "=" + string(mac), harmless(p.Parameters),
 	}, " ")
 	// After a failure the script itself is fetched again: by then the machine may be meant to boot something else.
 	return fmt.Sprintf(`#!ipxe
@@ -90,12 +91,23 @@ func (p Plan) localScript(base string, mode metal.BootMode) string {
 	return fmt.Sprintf("#!ipxe\necho Metalform: %s\n%s\n", printable(p.Why), way)
 }
 
-// printable keeps a line of text from becoming commands of the script.
+// printable keeps a line of text from becoming commands of the script: iPXE expands ${...} anywhere, and takes the
+// words ||, && and ; for the end of a command, and a word that begins with # for that of the line.
 func printable(s string) string {
 	return strings.Map(func(r rune) rune {
-		if r < ' ' || r > '~' || strings.ContainsRune("$|&#\\", r) {
+		if r < ' ' || r > '~' || strings.ContainsRune("$|&;#\\", r) {
 			return '_'
 		}
 		return r
 	}, s)
+}
+
+// harmless leaves those words out of kernel parameters that would be no parameters to iPXE, but commands of the
+// script. Within a word, separators mean nothing to it: options=a;b stays.
+func harmless(parameters string) string {
+	words := slices.DeleteFunc(strings.Fields(parameters), func(w string) bool {
+		odd := strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r > '~' })
+		return odd || w == "||" || w == "&&" || w == ";" || w[0] == '#' || strings.Contains(w, "${") || strings.HasSuffix(w, "\\")
+	})
+	return strings.Join(words, " ")
 }

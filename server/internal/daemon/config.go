@@ -56,7 +56,7 @@ type Service struct {
 // DNS is the name server.
 type DNS struct {
 	Enabled *bool    `hcl:"enabled,optional"`
-	Listen  string   `hcl:"listen,optional"` // default :53 on the interface
+	Listen  string   `hcl:"listen,optional"` // default: port 53 of our address on the interface
 	Forward []string `hcl:"forward,optional"`
 	Allow   []string `hcl:"allow,optional"` // networks that may have names looked up elsewhere; default: our subnets
 }
@@ -146,7 +146,6 @@ func (c *Config) complete() {
 		c.Boot.Loaders = []string{"/usr/lib/ipxe"}
 	}
 	c.Boot.Loaders = append(c.Boot.Loaders, c.Boot.Env)
-	text(&c.DNS.Listen, ":53")
 	text(&c.NTP.Listen, ":123")
 	if c.Images.MaxGiB == 0 {
 		c.Images.MaxGiB = 256
@@ -172,6 +171,9 @@ func (c *Config) faults(file *hcl.File) hcl.Diagnostics {
 		fault("Half a certificate", "certificate and key go together.", "api", "certificate")
 	}
 	for _, l := range []struct{ value, block string }{{c.API.Listen, "api"}, {c.Boot.Listen, "boot"}, {c.DNS.Listen, "dns"}, {c.NTP.Listen, "ntp"}} {
+		if l.value == "" {
+			continue
+		}
 		if _, err := listenPort(l.value); err != nil {
 			fault("Bad address to listen on", err.Error(), l.block, "listen")
 		}

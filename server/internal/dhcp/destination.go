@@ -21,8 +21,8 @@ type Destination struct {
 	Hardware net.HardwareAddr
 }
 
-// DestinationOf applies RFC 2131, 4.1: to the relay agent; else to the address the client has; else broadcast where
-// the client asks for that or is refused; else to its hardware address.
+// DestinationOf applies RFC 2131, 4.1: to the relay agent; else broadcast where the client is refused; else to the
+// address the client has; else broadcast where the client asks for that; else to its hardware address.
 func DestinationOf(pkt, reply *dhcpv4.DHCPv4) Destination {
 	broadcast := netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), clientPort)
 	switch {
@@ -32,7 +32,7 @@ func DestinationOf(pkt, reply *dhcpv4.DHCPv4) Destination {
 		return Destination{To: broadcast}
 	case address(pkt.ClientIPAddr).IsValid():
 		return Destination{To: netip.AddrPortFrom(address(pkt.ClientIPAddr), clientPort)}
-	case pkt.IsBroadcast(), len(pkt.ClientHWAddr) != 6:
+	case pkt.IsBroadcast(), len(pkt.ClientHWAddr) != 6, !address(reply.YourIPAddr).IsValid():
 		return Destination{To: broadcast}
 	default:
 		return Destination{To: netip.AddrPortFrom(address(reply.YourIPAddr), clientPort), Hardware: pkt.ClientHWAddr}
@@ -46,6 +46,7 @@ func packetTo(from, to netip.AddrPort, payload []byte) []byte {
 	b = append(b, payload...)
 	b[0] = 0x45 // version 4, header of five words
 	binary.BigEndian.PutUint16(b[2:], uint16(len(b)))
+	b[6] = 0x40         // do not fragment: with that the identification may be zero (RFC 6864, 4.1)
 	b[8], b[9] = 64, 17 // time to live, UDP
 	src, dst := from.Addr().As4(), to.Addr().As4()
 	copy(b[12:], src[:])

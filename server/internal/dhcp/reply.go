@@ -4,10 +4,10 @@ import (
 	"encoding/hex"
 	"net"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-	"github.com/insomniacslk/dhcp/iana"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/boot"
@@ -24,8 +24,11 @@ func compose(pkt *dhcpv4.DHCPv4, v View, kind dhcpv4.MessageType) *dhcpv4.DHCPv4
 	s := v.Subnet.Spec
 	reply := &dhcpv4.DHCPv4{
 		OpCode: dhcpv4.OpcodeBootReply, HWType: pkt.HWType, TransactionID: pkt.TransactionID, Flags: pkt.Flags,
-		ClientIPAddr: pkt.ClientIPAddr, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero,
+		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero,
 		GatewayIPAddr: pkt.GatewayIPAddr, ClientHWAddr: pkt.ClientHWAddr, Options: dhcpv4.Options{},
+	}
+	if kind == dhcpv4.MessageTypeAck {
+		reply.ClientIPAddr = pkt.ClientIPAddr // RFC 2131, table 3: an OFFER has zero
 	}
 	set := func(o dhcpv4.Option) { reply.UpdateOption(o) }
 	set(dhcpv4.OptMessageType(kind))
@@ -42,14 +45,14 @@ func compose(pkt *dhcpv4.DHCPv4, v View, kind dhcpv4.MessageType) *dhcpv4.DHCPv4
 	if v.Hostname != "" {
 		set(dhcpv4.OptHostName(v.Hostname))
 	}
-	echo(pkt, reply)
+	echo(pkt, reply, dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier, optionUUID)
 	return reply
 }
 
-// echo copies what a reply must or should repeat: the relay agent's information (RFC 3046, 2.2) and the client
-// identifier (RFC 6842).
-func echo(pkt, reply *dhcpv4.DHCPv4) {
-	for _, code := range []dhcpv4.OptionCode{dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier, optionUUID} {
+// echo copies options that a reply must repeat: the relay agent's information (RFC 3046, 2.2), the client identifier
+// (RFC 6842, 3), and the machine's UUID, which some PXE ROMs look for.
+func echo(pkt, reply *dhcpv4.DHCPv4, codes ...dhcpv4.OptionCode) {
+	for _, code := range codes {
 		if value := pkt.Options.Get(code); value != nil {
 			reply.UpdateOption(dhcpv4.OptGeneric(code, value))
 		}
@@ -65,7 +68,28 @@ func grant(pkt *dhcpv4.DHCPv4, v View, kind dhcpv4.MessageType, addr netip.Addr)
 	reply.UpdateOption(dhcpv4.OptRenewTimeValue(t / 2))
 	reply.UpdateOption(dhcpv4.OptRebindingTimeValue(t * 7 / 8))
 	bootOptions(pkt, reply, v)
+	fit(pkt, reply)
 	return reply
+}
+
+// fit leaves out what the client can do without, least needed first, until the reply is no longer than the client
+// takes: the size in its option 57, which counts the IP and UDP headers, and 576 bytes without (RFC 2131, 2).
+func fit(pkt, reply *dhcpv4.DHCPv4) {
+	const headers, least = 28, 576
+	room := least - headers
+	if size, err := pkt.MaxMessageSize(); err == nil {
+		room = max(room, int(size)-headers)
+	}
+	optional := []dhcpv4.OptionCode{dhcpv4.OptionTFTPServerName, dhcpv4.OptionNTPServers, dhcpv4.OptionDomainName, dhcpv4.OptionHostName}
+	if reply.BootFileName != "" {
+		optional = append(optional, dhcpv4.OptionBootfileName) // the header has it too
+	}
+	for _, code := range optional {
+		if len(reply.ToBytes()) <= room {
+			return
+		}
+		reply.DeleteOption(code)
+	}
 }
 
 // bootOptions name the boot file to a client that asks for one.
@@ -76,7 +100,10 @@ func bootOptions(pkt, reply *dhcpv4.DHCPv4, v View) {
 		return
 	}
 	reply.ServerIPAddr = v.Server.AsSlice()
-	reply.BootFileName = named.File
+	const headerRoom = 127 // the field of 128 bytes ends with a zero (RFC 2131, 2)
+	if len(named.File) <= headerRoom {
+		reply.BootFileName = named.File
+	}
 	reply.UpdateOption(dhcpv4.OptBootFileName(named.File))
 	switch {
 	case named.HTTP:
@@ -100,15 +127,15 @@ func bootClient(pkt *dhcpv4.DHCPv4) boot.Client {
 	if archs := pkt.ClientArch(); len(archs) > 0 {
 		c.Arch = uint16(archs[0])
 	}
-	// iPXE sends its user class as plain text, not as RFC 3004 has it.
-	c.IPXE = string(pkt.Options.Get(dhcpv4.OptionUserClassInformation)) == "iPXE" || pkt.Options.Has(optionIPXE) && c.PXE
+	// iPXE sends its user class as plain text, not in the form of RFC 3004; UserClass reads both.
+	c.IPXE = slices.Contains(pkt.UserClass(), "iPXE") || pkt.Options.Has(optionIPXE) && c.PXE
 	return c
 }
 
 // refuse makes a NAK: the client begins anew at once.
 func refuse(pkt *dhcpv4.DHCPv4, v View, why string) Answer {
 	reply := &dhcpv4.DHCPv4{
-		OpCode: dhcpv4.OpcodeBootReply, HWType: iana.HWTypeEthernet, TransactionID: pkt.TransactionID, Flags: pkt.Flags,
+		OpCode: dhcpv4.OpcodeBootReply, HWType: pkt.HWType, TransactionID: pkt.TransactionID, Flags: pkt.Flags,
 		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero,
 		GatewayIPAddr: pkt.GatewayIPAddr, ClientHWAddr: pkt.ClientHWAddr, Options: dhcpv4.Options{},
 	}
@@ -118,7 +145,7 @@ func refuse(pkt *dhcpv4.DHCPv4, v View, why string) Answer {
 	reply.UpdateOption(dhcpv4.OptMessageType(dhcpv4.MessageTypeNak))
 	reply.UpdateOption(dhcpv4.OptServerIdentifier(v.Server.AsSlice()))
 	reply.UpdateOption(dhcpv4.OptMessage(why))
-	echo(pkt, reply)
+	echo(pkt, reply, dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier) // and no more: RFC 2131, table 3
 	return Answer{Reply: reply, Why: "refused: " + why}
 }
 

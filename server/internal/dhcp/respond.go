@@ -4,7 +4,7 @@ package dhcp
 
 import (
 	"net/netip"
-	"slices"
+	"strings"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -24,20 +24,23 @@ type View struct {
 	Hostname, Domain string
 	// Lease is what a client without a machine holds or last held here; nil for nothing.
 	Lease *metal.Lease
-	// LeaseFree says that the address of an expired lease is still nobody else's.
+	// LeaseFree says that the address of Lease, expired or not, lies in a dynamic range and is nobody else's.
 	LeaseFree bool
-	// Free is an address that such a client could get now; zero when the ranges are full.
+	// Free is an address that such a client could get now; zero when the ranges are full. It need not be set where
+	// Lease is unexpired and LeaseFree.
 	Free netip.Addr
 	// BootURL is the base URL of the boot server.
 	BootURL string
 }
 
-// Answer is everything one packet causes. Lease is stored, and Drop forgotten, before Reply is sent.
+// Answer is everything one packet causes. The lease on Drop is forgotten first, then Lease stored, and only then
+// Reply sent.
 type Answer struct {
 	Reply *dhcpv4.DHCPv4 // nil: stay silent
-	Lease *metal.Lease   // nil: nothing to store
+	Lease *metal.Lease   // nil: nothing to store. A declined one is kept under no client: nobody has the address
 	Drop  netip.Addr     // zero: nothing to forget
 	Why   string         // for the log
+	Fault bool           // Why is something that a person should look into
 }
 
 const (
@@ -54,6 +57,10 @@ func Respond(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 	if v.Subnet == nil || !v.Subnet.Spec.DHCP.Enabled {
 		return silent("DHCP is not served on this network")
 	}
+	// A client names a server in a REQUEST after several offers, in every DECLINE and in every RELEASE.
+	if chosen := address(pkt.ServerIdentifier()); chosen.IsValid() && chosen != v.Server {
+		return elsewhere(pkt, v)
+	}
 	switch pkt.MessageType() {
 	case dhcpv4.MessageTypeDiscover:
 		return discover(pkt, v, now)
@@ -62,7 +69,7 @@ func Respond(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 	case dhcpv4.MessageTypeDecline:
 		return decline(pkt, v, now)
 	case dhcpv4.MessageTypeRelease:
-		return release(pkt, v)
+		return release(pkt, v, now)
 	case dhcpv4.MessageTypeInform:
 		return inform(pkt, v)
 	default:
@@ -72,17 +79,28 @@ func Respond(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 
 func silent(why string) Answer { return Answer{Why: why} }
 
+func fault(why string) Answer { return Answer{Why: why, Fault: true} }
+
+// elsewhere takes back what was offered to a client that took another server's offer (RFC 2131, 3.1, 4).
+func elsewhere(pkt *dhcpv4.DHCPv4, v View) Answer {
+	a := silent("the client speaks to another server")
+	if pkt.MessageType() == dhcpv4.MessageTypeRequest && v.Lease != nil && v.Lease.State == metal.LeaseOffered {
+		a.Drop = v.Lease.Addr
+	}
+	return a
+}
+
 // discover offers the machine's own address, else what the client holds or held, else a free one.
 func discover(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 	if v.Assigned.IsValid() {
 		return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeOffer, v.Assigned), Why: "offer the machine's own address"}
 	}
 	addr := v.Free
-	if held(v, now) {
+	if held(v) {
 		addr = v.Lease.Addr
 	}
 	if !addr.IsValid() {
-		return silent("no address is left in the dynamic ranges of subnet " + v.Subnet.Name)
+		return fault("no address is left in the dynamic ranges of subnet " + v.Subnet.Name)
 	}
 	lease := newLease(pkt, v, addr, metal.LeaseOffered, now.Add(offerLife))
 	if v.Lease != nil && v.Lease.Addr == addr && v.Lease.State == metal.LeaseActive && v.Lease.ExpiresAt.After(lease.ExpiresAt) {
@@ -92,21 +110,13 @@ func discover(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 }
 
 // held says whether the client may have the address of its lease again.
-func held(v View, now time.Time) bool {
-	return v.Lease != nil && v.Lease.State != metal.LeaseDeclined && (v.Lease.ExpiresAt.After(now) || v.LeaseFree) &&
-		v.Subnet.Spec.CIDR.Contains(v.Lease.Addr)
+func held(v View) bool {
+	return v.Lease != nil && v.Lease.State != metal.LeaseDeclined && v.LeaseFree
 }
 
 // request tells the four kinds of REQUEST apart (RFC 2131, 4.3.2).
 func request(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
-	chosen := address(pkt.ServerIdentifier())
 	wanted := address(pkt.RequestedIPAddress())
-	if chosen.IsValid() && chosen != v.Server {
-		if v.Lease != nil && v.Lease.State == metal.LeaseOffered {
-			return Answer{Drop: v.Lease.Addr, Why: "the client chose another server"}
-		}
-		return silent("the client chose another server")
-	}
 	if !wanted.IsValid() {
 		wanted = address(pkt.ClientIPAddr) // renewing or rebinding
 	}
@@ -119,10 +129,10 @@ func request(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 			return refuse(pkt, v, "this machine's own address is "+v.Assigned.String())
 		}
 		return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeAck, wanted), Why: "the machine's own address"}
-	case held(v, now) && v.Lease.Addr == wanted:
+	case held(v) && v.Lease.Addr == wanted:
 		lease := newLease(pkt, v, wanted, metal.LeaseActive, now.Add(life(v)))
 		return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeAck, wanted), Lease: lease, Why: "lease"}
-	case v.Lease != nil || chosen.IsValid():
+	case v.Lease != nil || pkt.Options.Has(dhcpv4.OptionServerIdentifier):
 		return refuse(pkt, v, "you do not hold "+wanted.String())
 	case !v.Subnet.Spec.CIDR.Contains(wanted):
 		return refuse(pkt, v, wanted.String()+" is not on this network")
@@ -131,27 +141,37 @@ func request(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 	}
 }
 
-// decline puts an address that the client found in use aside.
+// decline puts an address that the client found in use aside. The row of the client is dropped and another kept
+// under nobody, so that the client's next lease does not end the quarantine.
 func decline(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 	addr := address(pkt.RequestedIPAddress())
-	if v.Lease == nil || v.Lease.Addr != addr {
-		return silent("declined " + addr.String() + ", which the client does not hold: another host uses the machine's address")
+	switch {
+	case !addr.IsValid():
+		return silent("the client declines no address")
+	case addr == v.Assigned:
+		return fault("another host uses " + addr.String() + ", which is this machine's own address: find it and take the address from it")
+	case v.Lease == nil || v.Lease.Addr != addr || v.Lease.State == metal.LeaseDeclined:
+		return silent("the client declines " + addr.String() + ", which it does not hold")
 	}
 	lease := *v.Lease
 	lease.State, lease.ExpiresAt = metal.LeaseDeclined, now.Add(quarantine)
-	return Answer{Lease: &lease, Why: "declined: another host uses " + addr.String()}
+	return Answer{Drop: addr, Lease: &lease, Why: "another host uses " + addr.String() + ": nobody gets it for " + quarantine.String(), Fault: true}
 }
 
-func release(pkt *dhcpv4.DHCPv4, v View) Answer {
-	if v.Lease == nil || v.Lease.Addr != address(pkt.ClientIPAddr) || v.Lease.State == metal.LeaseDeclined {
-		return silent("released what it does not hold")
+// release ends a lease. It is kept, expired, so that the client may get the same address again (RFC 2131, 4.3.4).
+func release(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
+	if v.Lease == nil || v.Lease.Addr != address(pkt.ClientIPAddr) || v.Lease.State == metal.LeaseDeclined || !v.Lease.ExpiresAt.After(now) {
+		return silent("the client releases what it does not hold")
 	}
-	return Answer{Drop: v.Lease.Addr, Why: "released"}
+	lease := *v.Lease
+	lease.ExpiresAt = now
+	return Answer{Lease: &lease, Why: "released " + lease.Addr.String()}
 }
 
 // inform answers a client that has an address from elsewhere: no address, no lease time (RFC 2131, 4.3.5).
 func inform(pkt *dhcpv4.DHCPv4, v View) Answer {
 	reply := compose(pkt, v, dhcpv4.MessageTypeAck)
+	fit(pkt, reply)
 	return Answer{Reply: reply, Why: "inform"}
 }
 
@@ -162,24 +182,25 @@ func newLease(pkt *dhcpv4.DHCPv4, v View, addr netip.Addr, state metal.LeaseStat
 	}
 }
 
+// life is how long a client may keep an address. All ones in the option mean for ever (RFC 2131, 3.3).
 func life(v View) time.Duration {
+	const most = 1<<32 - 1
 	if s := v.Subnet.Spec.DHCP.LeaseSeconds; s > 0 {
-		return time.Duration(s) * time.Second
+		return time.Duration(min(s, most)) * time.Second
 	}
 	return defaultLife
 }
 
-// hostname keeps what could be a DNS label of a name that a stranger sent.
+// hostname keeps a name that a stranger sent where it could be a DNS label (RFC 1123, 2.1); else nothing.
 func hostname(s string) string {
 	const most = 63
-	label := []byte(s[:min(len(s), most)])
-	ok := !slices.ContainsFunc(label, func(c byte) bool {
+	odd := strings.ContainsFunc(s, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-')
 	})
-	if !ok {
+	if odd || len(s) > most || strings.HasPrefix(s, "-") || strings.HasSuffix(s, "-") {
 		return ""
 	}
-	return string(label)
+	return s
 }
 
 func address(ip []byte) netip.Addr {

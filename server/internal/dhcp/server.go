@@ -23,8 +23,11 @@ import (
 type Query struct {
 	MAC    metal.MAC
 	Client string
-	// Via is the relay agent's address (giaddr), or else our own on the interface the packet came in on.
+	// Via is an address on the client's network: the relay agent's (giaddr); the client's own where it speaks to us
+	// through a router; else our own on the interface that the packet came by.
 	Via netip.Addr
+	// Relay is the relay agent's address; zero for none. No client may get it.
+	Relay netip.Addr
 	// Ours is our own address on that interface.
 	Ours netip.Addr
 	// Wanted is the address the client asks for; zero for none.
@@ -91,18 +94,26 @@ func hardware(payload []byte) []byte {
 
 func (s *Server) handle(ctx context.Context, d udp.Datagram) {
 	pkt, err := dhcpv4.FromBytes(d.Payload)
-	if err != nil || metal.MACOf(pkt.ClientHWAddr) == "" {
+	if err != nil {
 		s.log.Debug("a packet that is not DHCP", "from", d.From, "error", err)
 		return
 	}
-	a, err := s.store.Exchange(ctx, s.query(pkt), func(v View, now time.Time) Answer { return Respond(pkt, v, now) })
+	// No NIC has a group address or none; an answer to one would go to many hosts.
+	if _, err := metal.ParseMAC(pkt.ClientHWAddr.String()); err != nil {
+		s.log.Debug("a DHCP client without an Ethernet address", "from", d.From, "error", err)
+		return
+	}
+	a, err := s.store.Exchange(ctx, queryOf(pkt, d.To, s.ours), func(v View, now time.Time) Answer { return Respond(pkt, v, now) })
 	log := s.log.With("mac", pkt.ClientHWAddr.String(), "message", pkt.MessageType().String())
 	if err != nil {
 		log.Error("answer DHCP", "error", err) // nothing stored, nothing promised
 		return
 	}
+	if a.Fault {
+		log.Warn("dhcp", "why", a.Why)
+	}
 	if a.Reply == nil {
-		log.Debug("silent", "why", a.Why)
+		log.Debug("no DHCP reply", "why", a.Why)
 		return
 	}
 	if err := s.send(pkt, a.Reply); err != nil {
@@ -112,13 +123,23 @@ func (s *Server) handle(ctx context.Context, d udp.Datagram) {
 	log.Info("dhcp", "reply", a.Reply.MessageType().String(), "address", a.Reply.YourIPAddr.String(), "why", a.Why)
 }
 
-func (s *Server) query(pkt *dhcpv4.DHCPv4) Query {
-	q := Query{MAC: metal.MACOf(pkt.ClientHWAddr), Client: Client(pkt), Via: address(pkt.GatewayIPAddr), Ours: s.ours, Wanted: address(pkt.RequestedIPAddress())}
-	if !q.Via.IsValid() {
-		q.Via = s.ours
+// queryOf reads who asks from where out of a packet that was sent to the address to. A client that renews, releases
+// or informs itself sends from its own address to ours, past any relay agent: then its address tells its network
+// (RFC 2131, 4.3.2). One that broadcasts is on our own network, whatever address it believes to have.
+func queryOf(pkt *dhcpv4.DHCPv4, to, ours netip.Addr) Query {
+	q := Query{
+		MAC: metal.MACOf(pkt.ClientHWAddr), Client: Client(pkt), Via: ours, Ours: ours,
+		Relay: address(pkt.GatewayIPAddr), Wanted: address(pkt.RequestedIPAddress()),
+	}
+	client := address(pkt.ClientIPAddr)
+	switch {
+	case q.Relay.IsValid():
+		q.Via = q.Relay
+	case to == ours && client.IsValid():
+		q.Via = client
 	}
 	if !q.Wanted.IsValid() {
-		q.Wanted = address(pkt.ClientIPAddr)
+		q.Wanted = client
 	}
 	return q
 }

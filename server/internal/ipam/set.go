@@ -39,14 +39,14 @@ func (s *Set) AddRange(r metal.AddrRange) {
 	}
 	left, right := split(s.root, r.First)
 	if l := rightmost(left); l != nil && touches(l.last, r.First) {
-		left, _ = split(left, l.first)
+		left = dropRightmost(left)
 		r.First = l.first
 		if r.Last.Less(l.last) {
 			r.Last = l.last
 		}
 	}
 	for n := leftmost(right); n != nil && touches(r.Last, n.first); n = leftmost(right) {
-		_, right = split(right, n.first.Next())
+		right = dropLeftmost(right)
 		if r.Last.Less(n.last) {
 			r.Last = n.last
 		}
@@ -61,14 +61,13 @@ func (s *Set) RemoveRange(r metal.AddrRange) {
 	}
 	left, right := split(s.root, r.First)
 	if l := rightmost(left); l != nil && !l.last.Less(r.First) {
-		left, _ = split(left, l.first)
-		left = merge(left, newRun(l.first, r.First.Prev()))
+		left = merge(dropRightmost(left), newRun(l.first, r.First.Prev()))
 		if r.Last.Less(l.last) {
 			right = merge(newRun(r.Last.Next(), l.last), right)
 		}
 	}
 	for n := leftmost(right); n != nil && !r.Last.Less(n.first); n = leftmost(right) {
-		_, right = split(right, n.first.Next())
+		right = dropLeftmost(right)
 		if r.Last.Less(n.last) {
 			right = merge(newRun(r.Last.Next(), n.last), right)
 		}
@@ -175,5 +174,21 @@ func rightmost(n *run) *run {
 	for n != nil && n.right != nil {
 		n = n.right
 	}
+	return n
+}
+
+func dropLeftmost(n *run) *run {
+	if n.left == nil {
+		return n.right
+	}
+	n.left = dropLeftmost(n.left)
+	return n
+}
+
+func dropRightmost(n *run) *run {
+	if n.right == nil {
+		return n.left
+	}
+	n.right = dropRightmost(n.right)
 	return n
 }

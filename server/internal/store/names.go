@@ -8,14 +8,15 @@ import (
 	"sync/atomic"
 )
 
-// Names is the picture of names and addresses that DNS answers from. It is replaced, whole, before the Update that
+// Names is the picture of names and addresses that DNS answers from. The picture is replaced, whole, before the Update that
 // changed it returns: what an API call made is answered when that call is.
 type Names struct {
-	zone    string
-	picture atomic.Pointer[picture]
+	zone string
+	now  atomic.Pointer[Picture]
 }
 
-type picture struct {
+// Picture is one moment of the names. It does not change.
+type Picture struct {
 	serial  uint32
 	byName  map[string][]netip.Addr
 	byAddr  map[netip.Addr]string
@@ -25,7 +26,7 @@ type picture struct {
 
 func newNames(zone string) *Names {
 	n := &Names{zone: dotted(zone)}
-	n.picture.Store(&picture{})
+	n.now.Store(&Picture{})
 	return n
 }
 
@@ -33,10 +34,10 @@ func dotted(zone string) string { return strings.ToLower(strings.TrimSuffix(zone
 
 // reload builds the picture from what is committed.
 func (n *Names) reload(ctx context.Context, db *DB) error {
-	p := &picture{byName: map[string][]netip.Addr{}, byAddr: map[netip.Addr]string{}, zones: []string{n.zone}}
+	p := &Picture{byName: map[string][]netip.Addr{}, byAddr: map[netip.Addr]string{}, zones: []string{n.zone}}
 	err := db.Read(ctx, func(tx *Tx) error {
 		// The serial follows the clock, and never stands still or goes back within one run (RFC 1982).
-		p.serial = max(uint32(tx.Now.Unix()), n.picture.Load().serial+1)
+		p.serial = max(uint32(tx.Now.Unix()), n.now.Load().serial+1)
 		subnets, err := tx.Subnets("", 1<<30, nil)
 		if err != nil {
 			return err
@@ -75,27 +76,30 @@ func (n *Names) reload(ctx context.Context, db *DB) error {
 	if err != nil {
 		return err
 	}
-	n.picture.Store(p)
+	n.now.Store(p)
 	return nil
 }
 
+// Now returns the present picture.
+func (n *Names) Now() *Picture { return n.now.Load() }
+
 // Lookup returns the addresses of a fully qualified lower-case name with its trailing dot, and whether it exists.
-func (n *Names) Lookup(name string) ([]netip.Addr, bool) {
-	addrs, ok := n.picture.Load().byName[name]
+func (p *Picture) Lookup(name string) ([]netip.Addr, bool) {
+	addrs, ok := p.byName[name]
 	return addrs, ok
 }
 
 // Reverse returns the name of an address.
-func (n *Names) Reverse(addr netip.Addr) (string, bool) {
-	name, ok := n.picture.Load().byAddr[addr]
+func (p *Picture) Reverse(addr netip.Addr) (string, bool) {
+	name, ok := p.byAddr[addr]
 	return name, ok
 }
 
 // Serial rises with every change.
-func (n *Names) Serial() uint32 { return n.picture.Load().serial }
+func (p *Picture) Serial() uint32 { return p.serial }
 
 // Zones returns the forward zones with trailing dots.
-func (n *Names) Zones() []string { return n.picture.Load().zones }
+func (p *Picture) Zones() []string { return p.zones }
 
 // Subnets returns the networks whose reverse zones are ours.
-func (n *Names) Subnets() []netip.Prefix { return n.picture.Load().subnets }
+func (p *Picture) Subnets() []netip.Prefix { return p.subnets }

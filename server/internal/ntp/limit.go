@@ -1,0 +1,87 @@
+package ntp
+
+import (
+	"hash/maphash"
+	"net/netip"
+	"sync"
+	"time"
+)
+
+const (
+	// A client may ask burst times at once (iburst is 8 packets, ntpdate's 4 a run), and once each refill after that;
+	// the shortest poll interval of a well-behaved one is 16 s (RFC 5905, MINPOLL).
+	burst  = 16
+	refill = 2 * time.Second
+
+	// kissEvery is how often a client beyond that is told so; in between it hears nothing, since an answer to each
+	// packet with a forged sender would hit the one it names.
+	kissEvery = 8 * time.Second
+
+	// clients that are remembered; each takes some 80 bytes.
+	clients = 4096
+)
+
+// A verdict is what a client gets.
+type verdict int
+
+const (
+	answer verdict = iota
+	rate           // a kiss of death
+	silence
+)
+
+// limiter counts requests by client in bounded memory: a table in which a newcomer takes the place of whoever was
+// there, whose allowance then starts anew. It is safe for use by many goroutines.
+type limiter struct {
+	mu    sync.Mutex
+	seed  maphash.Seed
+	slots [clients]allowance
+}
+
+// allowance is what one client has left.
+type allowance struct {
+	client netip.Addr
+	left   int
+	filled time.Time // up to when left was refilled
+	kissed time.Time // when it was last told that it asks too often
+}
+
+func newLimiter() *limiter { return &limiter{seed: maphash.MakeSeed()} }
+
+// ask says what the client gets for a request at the time now.
+func (l *limiter) ask(client netip.Addr, now time.Time) verdict {
+	client = site(client)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	a := &l.slots[maphash.Comparable(l.seed, client)%clients]
+	if a.client != client || now.Before(a.filled) { // the clock may have been set back
+		*a = allowance{client: client, left: burst, filled: now}
+	}
+	if gained := int(now.Sub(a.filled) / refill); gained > 0 {
+		a.left = min(a.left+gained, burst)
+		a.filled = a.filled.Add(time.Duration(gained) * refill)
+	}
+	switch {
+	case a.left > 0:
+		a.left--
+		return answer
+	case a.kissed.IsZero() || now.Sub(a.kissed) >= kissEvery:
+		a.kissed = now
+		return rate
+	}
+	return silence
+}
+
+// site is what counts as one client: an IPv4 address, or an IPv6 /64, in which one host may have any number of
+// addresses. Link-local addresses are all of one /64, and so count by themselves.
+func site(client netip.Addr) netip.Addr {
+	client = client.Unmap().WithZone("")
+	if client.Is4() || client.IsLinkLocalUnicast() {
+		return client
+	}
+	prefix, err := client.Prefix(64)
+	if err != nil {
+		return client
+	}
+	return prefix.Addr()
+}

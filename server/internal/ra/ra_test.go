@@ -1,0 +1,144 @@
+package ra
+
+import (
+	"log/slog"
+	"net/netip"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/metalform/terraform-provider-metal/internal/metal"
+)
+
+func TestConfigsThatNoHostWouldAcceptAreRefused(t *testing.T) {
+	prefix := func(cidr string) Prefix {
+		return Prefix{Prefix: netip.MustParsePrefix(cidr), OnLink: true, Valid: time.Hour, Preferred: time.Hour}
+	}
+	slaac := prefix("fd00:31::/60")
+	slaac.Autonomous = true
+	shortLived := prefix("fd00:31::/64")
+	shortLived.Valid = time.Minute
+	cases := []struct {
+		name   string
+		config Config
+		says   string
+	}{
+		{"an interval that would flood", Config{Interval: time.Second}, "4s"},
+		{"an interval that hosts forget", Config{Interval: time.Hour}, "30m"},
+		{"an MTU that IPv6 cannot live with", Config{MTU: 1000}, "1280"},
+		{"an IPv4 prefix", Config{Prefixes: []Prefix{prefix("10.0.0.0/8")}}, "unicast IPv6"},
+		{"a link-local prefix", Config{Prefixes: []Prefix{prefix("fe80::/64")}}, "unicast IPv6"},
+		{"a multicast prefix", Config{Prefixes: []Prefix{prefix("ff02::/64")}}, "unicast IPv6"},
+		{"no prefix at all in a prefix", Config{Prefixes: []Prefix{{}}}, "unicast IPv6"},
+		{"an autonomous prefix that is no /64", Config{Prefixes: []Prefix{slaac}}, "/64"},
+		{"a prefix preferred for longer than it is valid", Config{Prefixes: []Prefix{shortLived}}, "valid"},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := New("lo", c.config, slog.New(slog.DiscardHandler))
+			if metal.CodeOf(err) != metal.Invalid || !strings.Contains(err.Error(), c.says) {
+				t.Errorf("got %v; want %s that says %q", err, metal.Invalid, c.says)
+			}
+		})
+	}
+}
+
+func TestAnInterfaceThatIsNotThereIsNotFound(t *testing.T) {
+	if _, err := New("nosuch0", Config{}, slog.New(slog.DiscardHandler)); metal.CodeOf(err) != metal.NotFound {
+		t.Errorf("got %v; want %s", err, metal.NotFound)
+	}
+}
+
+// wire makes two namespaces, joined by a veth pair: the server's end is srv0, the host's host0.
+func wire(t *testing.T) (server, host string) {
+	t.Helper()
+	server, host = newNamespace(t, "s"), newNamespace(t, "h")
+	run(t, "ip", "-n", server, "link", "add", "srv0", "type", "veth", "peer", "name", "host0", "netns", host)
+	run(t, "ip", "-n", server, "link", "set", "srv0", "address", "02:00:00:00:00:01", "up")
+	run(t, "ip", "-n", host, "link", "set", "host0", "up")
+	waitForLinkLocal(t, server, "srv0")
+	waitForLinkLocal(t, host, "host0")
+	return server, host
+}
+
+// TestRdisc6 asks with ndisc6's rdisc6, which prints what it understood.
+func TestRdisc6(t *testing.T) {
+	need(t, "ip", "rdisc6")
+	cases := []struct {
+		name   string
+		config Config
+		says   []string
+		not    []string
+	}{
+		{
+			"the zero Config makes nobody use us", Config{},
+			[]string{"Router lifetime           :            0", "Stateful address conf.    :           No", "from fe80::ff:fe00:1"},
+			[]string{"Prefix", "MTU"},
+		},
+		{
+			"a prefix, DHCPv6 and an MTU, as configured",
+			Config{Managed: true, Other: true, MTU: 1400, Prefixes: []Prefix{
+				{Prefix: netip.MustParsePrefix("fd00:31::/64"), OnLink: true, Autonomous: true, Valid: Infinite, Preferred: time.Hour},
+				{Prefix: netip.MustParsePrefix("fd00:32::/56"), OnLink: true, Valid: time.Minute},
+			}},
+			[]string{
+				"Stateful address conf.    :          Yes", "Stateful other conf.      :          Yes",
+				"Router lifetime           :            0", "MTU                      :         1400",
+				"Prefix                   : fd00:31::/64", "infinite", "3600", "Prefix                   : fd00:32::/56",
+				"Source link-layer address: 02:00:00:00:00:01",
+			},
+			nil,
+		},
+	}
+	server, host := wire(t)
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			start(t, server, "srv0", c.config)
+			out, err := exec.Command("ip", "netns", "exec", host, "rdisc6", "-1", "host0").CombinedOutput()
+			if err != nil {
+				t.Fatalf("rdisc6: %v\n%s", err, out)
+			}
+			for _, part := range c.says {
+				if !strings.Contains(string(out), part) {
+					t.Errorf("rdisc6 does not print %q:\n%s", part, out)
+				}
+			}
+			for _, part := range c.not {
+				if strings.Contains(string(out), part) {
+					t.Errorf("rdisc6 prints %q:\n%s", part, out)
+				}
+			}
+		})
+	}
+}
+
+// TestAHostIsLeftAsItWas looks at what Linux, which obeys advertisements, makes of the zero Config.
+func TestAHostIsLeftAsItWas(t *testing.T) {
+	need(t, "ip", "rdisc6")
+	server, host := wire(t)
+	state := func() string {
+		return run(t, "ip", "-n", host, "-6", "route", "show") + run(t, "ip", "-n", host, "-6", "-o", "addr", "show", "scope", "global")
+	}
+	before := state()
+	log := start(t, server, "srv0", Config{})
+	waitUntil(t, "the first advertisement is sent", func() bool { return strings.Contains(log.String(), "to=ff02::1") })
+	run(t, "ip", "netns", "exec", host, "rdisc6", "-1", "host0")
+	if after := state(); after != before {
+		t.Errorf("routes and addresses changed:\n%swas:\n%s", after, before)
+	}
+}
+
+func TestALinkThatIsDownCostsAWarningAndNotTheServer(t *testing.T) {
+	need(t, "ip", "rdisc6")
+	server, host := wire(t)
+	run(t, "ip", "-n", server, "link", "set", "srv0", "down")
+	log := start(t, server, "srv0", Config{})
+	waitUntil(t, "the failure is told", func() bool { return strings.Contains(log.String(), "level=WARN") })
+	run(t, "ip", "-n", server, "link", "set", "srv0", "up")
+	waitForLinkLocal(t, server, "srv0")
+	out := run(t, "ip", "netns", "exec", host, "rdisc6", "-1", "host0")
+	if !strings.Contains(out, "Router lifetime") {
+		t.Errorf("no answer after the link came up:\n%s", out)
+	}
+}
