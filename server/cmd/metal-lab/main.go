@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/signal"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -21,12 +22,29 @@ import (
 
 func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, unix.SIGTERM, unix.SIGHUP)
-	err := newCommand(os.Stdin, os.Stdout, os.Stderr).ExecuteContext(ctx)
+	root := newCommand(os.Stdin, os.Stdout, os.Stderr)
+	root.SetArgs(longFlags(os.Args[1:]))
+	err := root.ExecuteContext(ctx)
 	stop()
 	if err != nil {
 		explain(os.Stderr, err)
 		os.Exit(1)
 	}
+}
+
+// longFlags lets flags be written with one dash, as Go programs and Terraform have them: -machines is --machines.
+// What follows "--" is somebody else's.
+func longFlags(args []string) []string {
+	out := slices.Clone(args)
+	for i, a := range out {
+		if a == "--" {
+			break
+		}
+		if len(a) > 2 && a[0] == '-' && a[1] != '-' {
+			out[i] = "-" + a
+		}
+	}
+	return out
 }
 
 // explain prints an error and the evidence it brings.
@@ -76,6 +94,7 @@ Every machine starts from the network first and then from its disk, unless its B
 	root.AddCommand(
 		upCommand(p), downCommand(p), superviseCommand(),
 		statusCommand(p), powerCommand(p), plugCommand(p), consoleCommand(p), execCommand(p),
+		demoCommand(), imageCommand(),
 	)
 	return root
 }

