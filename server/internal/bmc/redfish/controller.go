@@ -202,7 +202,8 @@ func bootOnce(system *schemas.ComputerSystem, device metal.BootDevice, mode meta
 	if len(allowed) > 0 && !slices.Contains(allowed, boot.BootSourceOverrideTarget) {
 		return fmt.Errorf("%w: it can boot from %v, not from %s", bmc.ErrUnsupported, allowed, boot.BootSourceOverrideTarget)
 	}
-	if system.Boot.BootSourceOverrideMode != "" { // services without the property refuse it
+	// Services without the property refuse it. A machine whose firmware nobody saw yet keeps its own mode.
+	if mode != "" && system.Boot.BootSourceOverrideMode != "" {
 		boot.BootSourceOverrideMode = schemas.LegacyBootSourceOverrideMode
 		if mode == metal.UEFI {
 			boot.BootSourceOverrideMode = schemas.UEFIBootSourceOverrideMode

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/metalform/terraform-provider-metal/server/internal/lab"
@@ -104,7 +105,9 @@ func (w *workspace) command(ctx context.Context, name string, args ...string) *e
 	inner := w.d.rack.Command(name, args...)
 	cmd := exec.CommandContext(ctx, inner.Args[0], inner.Args[1:]...)
 	cmd.Dir, cmd.Env = w.dir, append(w.env, "TF_VAR_image="+w.image)
-	// Terraform is asked to stop, and not killed: it keeps its state.
+	// Terraform is asked to stop, once, and not killed: it keeps its state. The terminal's own Ctrl-C must not reach
+	// it as well: two interrupts make it drop everything.
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = time.Minute
 	return cmd
@@ -172,6 +175,7 @@ func (d *demo) login(ctx context.Context, w *workspace, address, version string)
 // shell gives the terminal to a shell on the machine.
 func (w *workspace) shell(ctx context.Context, address string) error {
 	cmd := w.ssh(ctx, address)
+	cmd.SysProcAttr = nil // the shell has the terminal
 	cmd.Stdin, cmd.Stdout, cmd.Stderr = os.Stdin, os.Stdout, os.Stderr
 	err := cmd.Run()
 	if exit := (*exec.ExitError)(nil); errors.As(err, &exit) { // the last command of the shell failed: no matter
