@@ -1,0 +1,3 @@
+data "metal_allocation" "db" {
+  name = "shop-db"
+}

@@ -1,0 +1,3 @@
+data "metal_deployment" "db" {
+  machine_id = "db1"
+}

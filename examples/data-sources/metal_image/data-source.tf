@@ -1,0 +1,3 @@
+data "metal_image" "debian" {
+  name = "debian-13"
+}

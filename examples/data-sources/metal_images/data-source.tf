@@ -1,0 +1,4 @@
+data "metal_images" "debian" {
+  os    = "debian"
+  state = "ready"
+}

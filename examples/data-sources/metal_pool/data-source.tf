@@ -1,0 +1,7 @@
+data "metal_pool" "default" {
+  name = "default"
+}
+
+output "free" {
+  value = data.metal_pool.default.ready
+}

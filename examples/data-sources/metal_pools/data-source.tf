@@ -1,0 +1,3 @@
+data "metal_pools" "shop" {
+  name_prefix = "shop-"
+}

@@ -1,0 +1,3 @@
+data "metal_ssh_key" "ops" {
+  name = "ops"
+}

@@ -1,0 +1,3 @@
+data "metal_subnets" "untagged" {
+  vlan = 0
+}

@@ -1,0 +1,1 @@
+terraform import metal_image.debian debian-13

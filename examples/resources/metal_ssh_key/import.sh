@@ -1,0 +1,1 @@
+terraform import metal_ssh_key.ops ops

@@ -1,0 +1,1 @@
+terraform import metal_subnet.rack2 rack2

@@ -1,0 +1,97 @@
+package main
+
+import (
+	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
+	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
+	"github.com/hashicorp/terraform-plugin-framework/attr"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringdefault"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
+	"github.com/hashicorp/terraform-plugin-framework/schema/validator"
+	"github.com/hashicorp/terraform-plugin-framework/types"
+)
+
+func subnetSchema() schema.Schema {
+	return schema.Schema{
+		MarkdownDescription: "An IP network on one VLAN of one fabric, and what its clients are told. Machines that boot on it get an " +
+			"address of their own, which stays theirs for as long as they are declared.",
+		Attributes: map[string]schema.Attribute{
+			"id":   idAttribute("The subnet's name."),
+			"name": nameAttribute("Name of the subnet."),
+			"cidr": schema.StringAttribute{
+				Required: true, CustomType: textType{spelling: networkSpelling},
+				MarkdownDescription: "The network in CIDR form, host bits zero, as in `10.20.0.0/24`. Another network replaces the subnet.",
+				PlanModifiers:       []planmodifier.String{respelled{networkSpelling}, stringplanmodifier.RequiresReplace()},
+			},
+			"fabric": schema.StringAttribute{
+				Optional: true, Computed: true, Default: stringdefault.StaticString("default"),
+				MarkdownDescription: "Layer-2 fabric, a set of switches that share their VLANs. Default: `default`.",
+			},
+			"vlan": schema.Int64Attribute{
+				Optional: true, Computed: true, Default: int64default.StaticInt64(0),
+				MarkdownDescription: "VLAN id within the fabric, 0 to 4094; 0 is untagged. Default: `0`.",
+				Validators:          []validator.Int64{int64validator.Between(0, 4094)},
+			},
+			"gateway": schema.StringAttribute{
+				Optional: true, CustomType: textType{spelling: addressSpelling},
+				MarkdownDescription: "Default router that clients are told. Default: none.",
+				PlanModifiers:       []planmodifier.String{respelled{addressSpelling}},
+			},
+			"dns": addressList("Name servers that clients are told, the preferred one first. Default: the server itself."),
+			"ntp": addressList("Time servers that clients are told, the preferred one first. Default: the server itself."),
+			"domain": schema.StringAttribute{
+				Optional:            true,
+				MarkdownDescription: "DNS domain of the machines' names. Default: the server's.",
+			},
+			"dhcp": schema.SingleNestedAttribute{
+				Optional: true, Computed: true, Default: objectdefault.StaticValue(dhcpOff()),
+				MarkdownDescription: "Whether and how the server answers DHCP here. Default: it does not.",
+				Attributes: map[string]schema.Attribute{
+					"enabled": schema.BoolAttribute{
+						Optional: true, Computed: true, Default: booldefault.StaticBool(false),
+						MarkdownDescription: "Answer DHCP on this subnet. Default: `false`.",
+					},
+					"ranges": schema.ListNestedAttribute{
+						Optional:            true,
+						MarkdownDescription: "Addresses for clients that nobody declared, such as machines that boot for the first time. Default: none.",
+						NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
+							"first": rangeEnd("First address of the range."),
+							"last":  rangeEnd("Last address of the range, which belongs to it."),
+						}},
+					},
+					"lease_seconds": schema.Int64Attribute{
+						Optional: true, Computed: true, Default: int64default.StaticInt64(defaultLease),
+						MarkdownDescription: "How long such a client keeps its address, in seconds, at least 60. Default: `600`.",
+						Validators:          []validator.Int64{int64validator.AtLeast(60)},
+					},
+				},
+			},
+		},
+	}
+}
+
+func addressList(description string) schema.ListAttribute {
+	return schema.ListAttribute{
+		Optional: true, ElementType: textType{spelling: addressSpelling}, MarkdownDescription: description,
+		PlanModifiers: []planmodifier.List{respelled{addressSpelling}},
+		Validators:    []validator.List{listvalidator.ValueStringsAre(spelled{addressSpelling})},
+	}
+}
+
+func rangeEnd(description string) schema.StringAttribute {
+	return schema.StringAttribute{
+		Required: true, CustomType: textType{spelling: addressSpelling}, MarkdownDescription: description,
+		PlanModifiers: []planmodifier.String{respelled{addressSpelling}},
+	}
+}
+
+func dhcpOff() types.Object {
+	return types.ObjectValueMust(dhcpAttributes(), map[string]attr.Value{
+		"enabled": types.BoolValue(false), "lease_seconds": types.Int64Value(defaultLease),
+		"ranges": types.ListNull(types.ObjectType{AttrTypes: rangeAttributes()}),
+	})
+}
