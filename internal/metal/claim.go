@@ -69,6 +69,8 @@ type Deployment struct {
 	Applied *DeploymentSpec `json:"applied,omitempty" doc:"What was last put on the machine"`
 	// Digest is the content of the image this deployment is pinned to.
 	Digest         string    `json:"digest" doc:"Content of the image it is pinned to"`
+	RawBytes       int64     `json:"raw_bytes" doc:"Size of that content on the disk"`
+	StoredBytes    int64     `json:"stored_bytes" doc:"Size of that content as stored and streamed"`
 	PendingChanges []string  `json:"pending_changes" doc:"Fields of spec that differ from what runs, and wait for a redeployment"`
 	SSHHostKeys    []string  `json:"ssh_host_keys,omitempty" doc:"Public host keys the system reported when it came up"`
 	State          State     `json:"state" doc:"The machine's state"`

@@ -46,7 +46,11 @@ func (e *Error) Unwrap() error { return e.Err }
 // Errorf makes an Error with a message for the caller. A %w in format becomes the cause as well.
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
-	return &Error{Code: code, Message: err.Error(), Err: errors.Unwrap(err)}
+	cause := errors.Unwrap(err)
+	if _, several := err.(interface{ Unwrap() []error }); several { // two %w or more
+		cause = err
+	}
+	return &Error{Code: code, Message: err.Error(), Err: cause}
 }
 
 // CodeOf returns the code of the first Error in err's chain; Internal when there is none, and "" for nil.

@@ -39,8 +39,13 @@ func MACOf(raw []byte) MAC {
 	return MAC(b.String())
 }
 
-// UnmarshalText parses and canonicalises, so that a MAC read from JSON or a file is always canonical.
+// UnmarshalText parses and canonicalises, so that a MAC read from JSON or a file is always canonical. Empty text is
+// the zero value, as MarshalText writes it.
 func (m *MAC) UnmarshalText(text []byte) error {
+	if len(text) == 0 {
+		*m = ""
+		return nil
+	}
 	parsed, err := ParseMAC(string(text))
 	if err != nil {
 		return err

@@ -1,6 +1,10 @@
 package metal
 
-import "log/slog"
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
 
 // Secret is text that must not leave by accident: every way of printing or encoding it shows "[secret]".
 // Only Reveal returns what it holds.
@@ -18,8 +22,8 @@ func (s Secret) Empty() bool { return s.text == "" }
 // String returns a placeholder.
 func (s Secret) String() string { return "[secret]" }
 
-// GoString returns a placeholder.
-func (s Secret) GoString() string { return "[secret]" }
+// Format writes a placeholder for every verb: %d, say, would pass String by.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, "[secret]") }
 
 // MarshalText returns a placeholder.
 func (s Secret) MarshalText() ([]byte, error) { return []byte("[secret]"), nil }

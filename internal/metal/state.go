@@ -2,6 +2,7 @@ package metal
 
 import (
 	"slices"
+	"strings"
 	"time"
 )
 
@@ -86,7 +87,7 @@ func Works() []Work {
 		},
 		{
 			Erasing, Release,
-			[]State{Allocated, Deploying, Deployed, FailedDeployment, FailedReleasing, FailedErasing},
+			[]State{Allocated, Deploying, Deployed, Broken, FailedDeployment, FailedReleasing, FailedErasing},
 			Releasing, FailedErasing, FailedErasing, 12 * time.Hour,
 		},
 		{
@@ -147,5 +148,21 @@ func Next(s State, cmd Command) (State, error) {
 		}
 		allowed = append(allowed, m.From...)
 	}
-	return "", Errorf(Conflict, "cannot %s a machine that is %s: it must be one of %v", cmd, s, allowed)
+	return "", Errorf(Conflict, "cannot %s a machine that is %s: it must be %s", cmd, s, oneOf(allowed))
+}
+
+// oneOf writes states for a person: "new, ready or broken".
+func oneOf(states []State) string {
+	var b strings.Builder
+	for i, s := range states {
+		switch {
+		case i == 0:
+		case i == len(states)-1:
+			b.WriteString(" or ")
+		default:
+			b.WriteString(", ")
+		}
+		b.WriteString(string(s))
+	}
+	return b.String()
 }

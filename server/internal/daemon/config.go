@@ -2,10 +2,12 @@ package daemon
 
 import (
 	"fmt"
+	"maps"
 	"net/netip"
 	"net/url"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -194,7 +196,17 @@ func (c *Config) faults(file *hcl.File) hcl.Diagnostics {
 	if s := c.NTP.LocalStratum; s < 0 || s > 15 {
 		fault("Bad stratum", "local_stratum is 1 to 15, or 0 for none (RFC 5905, 7.3).", "ntp", "local_stratum")
 	}
-	for name, value := range c.Limits.durations() {
+	for _, n := range []struct {
+		value       int
+		block, name string
+	}{{c.Limits.Boots, "limits", "boots"}, {c.Images.MaxGiB, "images", "max_gib"}} {
+		if n.value < 0 {
+			fault("Bad number", fmt.Sprintf("%s cannot be below zero.", n.name), n.block, n.name)
+		}
+	}
+	limits := c.Limits.durations()
+	for _, name := range slices.Sorted(maps.Keys(limits)) {
+		value := limits[name]
 		if d, err := time.ParseDuration(value); value != "" && (err != nil || d <= 0) {
 			fault("Bad duration", fmt.Sprintf("%q is not a duration above zero, as in 90s or 30m.", value), "limits", name)
 		}

@@ -2,7 +2,9 @@ package daemon
 
 import (
 	"context"
+	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -38,7 +40,7 @@ func TestFirmwareFindsItsScript(t *testing.T) {
 	}{
 		{"BIOS with iPXE in the option ROM", "pcbios", "", nil, nil},
 		{"UEFI with iPXE in the option ROM", "efi", "", uefi, nil},
-		{"UEFI's own PXE", "efi", ",romfile=", uefi, []string{"sent", "name=snponly.efi"}},
+		{"UEFI's own PXE", "efi", ",romfile=", uefi, []string{"snponly.efi"}},
 		{"UEFI's own HTTP boot", "efi", ",romfile=", append(noPXE, uefi...), []string{"HEAD /boot/files/snponly.efi", "GET /boot/files/snponly.efi"}},
 	}
 	for _, c := range cases {
@@ -48,6 +50,7 @@ func TestFirmwareFindsItsScript(t *testing.T) {
 			ns := rack(t)
 			r.serve(t, ns, "br0", ours)
 			requests := r.serveFiles(t, ns)
+			fromTFTP := background(t, ns, "env", tftpAlone+"=1", os.Args[0])
 			args := append([]string{
 				"qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-no-user-config",
 				"-display", "none", "-serial", "stdio", "-netdev", "tap,id=n0,ifname=tap0,script=no,downscript=no",
@@ -56,9 +59,9 @@ func TestFirmwareFindsItsScript(t *testing.T) {
 			console := background(t, ns, args...)
 			want := "GET /boot/script/52:54:00:00:00:01?platform=" + c.platform
 			until(t, "the firmware fetched its script", func() bool { return strings.Contains(requests.String(), want+"\n") },
-				func() string { return requests.String() + r.log.String() + console.String() })
+				func() string { return requests.String() + r.log.String() + fromTFTP.String() + console.String() })
 			for _, line := range c.log {
-				if all := r.log.String() + requests.String(); !strings.Contains(all, line) {
+				if all := fromTFTP.String() + requests.String(); !strings.Contains(all, line) {
 					t.Errorf("got no %q in\n%s", line, all)
 				}
 			}
@@ -82,15 +85,23 @@ func rack(t *testing.T) string {
 	return ns
 }
 
-// serveFiles runs the boot server, TFTP and router advertisements. It returns the HTTP requests, one a line.
-func (r *rig) serveFiles(t *testing.T, ns string) *output {
-	t.Helper()
-	files, requests := boot.Files{Loaders: []string{"/usr/lib/ipxe"}, Env: filepath.Join(t.TempDir(), "none")}, &output{}
-	handler := boot.NewHandler(bootFacts{r.db, r.engine}, files, r.bootURL, r.logger)
-	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
-		io.WriteString(requests, q.Method+" "+q.URL.Path+"?"+q.URL.RawQuery+"\n") // iPXE writes the colons of a MAC as %3A
-		handler.ServeHTTP(w, q)
-	})}
+// TestMain runs a TFTP server instead of the tests where it is told to: that opens a socket for each transfer, in
+// whatever thread, so its whole process must be in the namespace.
+func TestMain(m *testing.M) {
+	if os.Getenv(tftpAlone) == "" {
+		os.Exit(m.Run())
+	}
+	fmt.Println(serveTFTP())
+}
+
+const tftpAlone = "METAL_TEST_SERVES_TFTP"
+
+func serveTFTP() error {
+	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ours.AsSlice(), Port: 69})
+	if err != nil {
+		return err
+	}
+	files := boot.Files{Loaders: []string{"/usr/lib/ipxe"}}
 	open := func(_ context.Context, name string, _ netip.Addr) (io.ReadCloser, int64, error) {
 		file, err := files.OpenTFTP(name)
 		if err != nil {
@@ -99,23 +110,31 @@ func (r *rig) serveFiles(t *testing.T, ns string) *output {
 		info, err := file.Stat()
 		return file, info.Size(), err
 	}
+	log := slog.New(slog.NewTextHandler(os.Stdout, &slog.HandlerOptions{Level: slog.LevelDebug}))
+	return tftp.New(conn, open, log).Run(context.Background())
+}
+
+// serveFiles runs the boot server and router advertisements. It returns the HTTP requests, one a line.
+func (r *rig) serveFiles(t *testing.T, ns string) *output {
+	t.Helper()
+	files, requests := boot.Files{Loaders: []string{"/usr/lib/ipxe"}, Env: filepath.Join(t.TempDir(), "none")}, &output{}
+	handler := boot.NewHandler(bootFacts{r.db, r.engine}, files, r.bootURL, r.logger)
+	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		io.WriteString(requests, q.Method+" "+q.URL.Path+"?"+q.URL.RawQuery+"\n") // iPXE writes the colons of a MAC as %3A
+		handler.ServeHTTP(w, q)
+	})}
 	var listener net.Listener
-	var datagrams *net.UDPConn
 	var routers *ra.Server
 	in(t, ns, func() (err error) {
 		if listener, err = net.Listen("tcp", "172.31.0.1:7080"); err != nil {
-			return err
-		}
-		if datagrams, err = net.ListenUDP("udp4", &net.UDPAddr{IP: ours.AsSlice(), Port: 69}); err != nil {
 			return err
 		}
 		routers, err = ra.New("br0", ra.Config{}, r.logger)
 		return err
 	})
 	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 3)
+	ended := make(chan error, 2)
 	go func() { web.Serve(listener); ended <- nil }()
-	go func() { ended <- tftp.New(datagrams, open, r.logger).Run(ctx) }()
 	go func() { ended <- routers.Run(ctx) }()
 	t.Cleanup(func() {
 		cancel()

@@ -1,12 +1,15 @@
 package dhcp
 
 import (
+	"encoding/hex"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/boot"
 )
 
@@ -115,6 +118,49 @@ func TestARoomyReplyIsCutToWhatTheClientTakes(t *testing.T) {
 			}
 			if r.BootFileName != "undionly.kpxe" || r.SubnetMask() == nil || len(r.DNS()) != 1 || r.Options.Get(optionPXE43) == nil {
 				t.Errorf("got %s; want what booting needs in any case", r.Summary())
+			}
+		})
+	}
+}
+
+// TestRealFirmware answers packets that were captured from firmware in QEMU: SeaBIOS with the iPXE of Debian 12 in the
+// NIC's ROM, and OVMF's own PXE and HTTP boot.
+func TestRealFirmware(t *testing.T) {
+	type told struct {
+		Kind, Addr, File, Class string
+		PXE, IPXE               []byte
+	}
+	script := base + "/boot/script/52:54:00:00:00:01?platform=${platform}"
+	var discovery, noProxy = []byte{6, 1, 8, 255}, []byte{176, 1, 1}
+	cases := map[string]told{
+		"ipxe-bios-discover": {"OFFER", "172.31.0.128", script, "", nil, noProxy},
+		"ipxe-bios-request":  {"ACK", "172.31.0.128", script, "", nil, noProxy},
+		"ovmf-pxe-discover":  {"OFFER", "172.31.0.128", "snponly.efi", "PXEClient", discovery, nil},
+		"ovmf-pxe-request":   {"ACK", "172.31.0.128", "snponly.efi", "PXEClient", discovery, nil},
+		"ovmf-http-discover": {"OFFER", "172.31.0.128", base + "/boot/files/snponly.efi", "HTTPClient", nil, nil},
+		"ovmf-http-request":  {"ACK", "172.31.0.128", base + "/boot/files/snponly.efi", "HTTPClient", nil, nil},
+	}
+	for name, want := range cases {
+		t.Run(name, func(t *testing.T) {
+			text, err := os.ReadFile("testdata/" + name + ".hex")
+			if err != nil {
+				t.Fatal(err)
+			}
+			wire, err := hex.DecodeString(strings.Join(strings.Fields(string(text)), ""))
+			if err != nil {
+				t.Fatal(err)
+			}
+			pkt, err := dhcpv4.FromBytes(wire)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := decided(t, pkt, view(leased("172.31.0.128", metal.LeaseOffered, now.Add(offerLife), true)))
+			got := told{r.MessageType().String(), r.YourIPAddr.String(), r.BootFileName, r.ClassIdentifier(), r.Options[43], r.Options[175]}
+			if diff := cmp.Diff(want, got); diff != "" {
+				t.Errorf("got + / want -:\n%s", diff)
+			}
+			if diff := cmp.Diff(pkt.Options[97], r.Options[97]); diff != "" {
+				t.Errorf("option 97 is not repeated, got + / want -:\n%s", diff)
 			}
 		})
 	}

@@ -27,7 +27,7 @@ var (
 
 func ip(s string) netip.Addr { return netip.MustParseAddr(s) }
 
-// packet makes a client's packet; options follow.
+// client makes a client's packet; options follow.
 func client(kind dhcpv4.MessageType, options ...dhcpv4.Modifier) *dhcpv4.DHCPv4 {
 	pkt, err := dhcpv4.New(append([]dhcpv4.Modifier{dhcpv4.WithHwAddr(hw), dhcpv4.WithMessageType(kind)}, options...)...)
 	if err != nil {
@@ -270,9 +270,9 @@ func TestRepliesRepeatWhatTheyMust(t *testing.T) {
 		pkt  *dhcpv4.DHCPv4
 		want []uint8
 	}{
-		"an offer":        {client(dhcpv4.MessageTypeDiscover, said...), []uint8{82, 61, 97}},
-		"a refusal":       {client(dhcpv4.MessageTypeRequest, append(said, wanting("10.0.0.1"))...), []uint8{82, 61}},
-		"an answer to an": {client(dhcpv4.MessageTypeInform, append(said, having("172.31.0.7"))...), []uint8{82, 61, 97}},
+		"an offer":            {client(dhcpv4.MessageTypeDiscover, said...), []uint8{82, 61, 97}},
+		"a refusal":           {client(dhcpv4.MessageTypeRequest, append(said, wanting("10.0.0.1"))...), []uint8{82, 61}},
+		"an answer to INFORM": {client(dhcpv4.MessageTypeInform, append(said, having("172.31.0.7"))...), []uint8{82, 61, 97}},
 	} {
 		reply := decided(t, c.pkt, view())
 		for _, code := range c.want {

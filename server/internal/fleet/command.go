@@ -25,6 +25,9 @@ func (f *Fleet) begin(ctx context.Context, id string, start func(*store.Tx, *met
 // CommissionMachine inspects a machine and makes it ready.
 func (f *Fleet) CommissionMachine(ctx context.Context, in api.CommandRequest) (metal.Operation, error) {
 	return f.begin(ctx, in.ID, func(tx *store.Tx, m *metal.Machine) (*metal.Operation, error) {
+		if err := f.unclaimed(tx, m, "commission"); err != nil {
+			return nil, err
+		}
 		return f.cfg.Engine.Start(tx, m, metal.Commission, lifecycle.Order{Key: in.Key})
 	})
 }
@@ -47,6 +50,10 @@ func (f *Fleet) ReleaseMachine(ctx context.Context, in api.ReleaseRequest) (meta
 func (f *Fleet) release(tx *store.Tx, m *metal.Machine, mode metal.Erase, key string) (*metal.Operation, error) {
 	if mode == "" {
 		mode = metal.EraseQuick
+	}
+	// A repeat must not end a claim that was made since.
+	if before, err := tx.OperationByKey(m.ID, metal.OpRelease, key); err != nil || before != nil {
+		return before, err
 	}
 	allocation, deployment := m.AllocationID, m.DeploymentID
 	m.AllocationID, m.DeploymentID = "", ""
@@ -86,9 +93,20 @@ func (f *Fleet) LockMachine(ctx context.Context, in api.LockRequest) (metal.Mach
 // MarkMachine marks a machine broken, fixed or retired.
 func (f *Fleet) MarkMachine(ctx context.Context, in api.MarkRequest) (metal.Machine, error) {
 	return f.change(ctx, in.ID, func(tx *store.Tx, m *metal.Machine) error {
-		if m.AllocationID != "" && in.Body.Command == metal.Fix {
-			return metal.Errorf(metal.Conflict, "cannot mark machine %s fixed: allocation %s holds it; release it", m.Spec.Name, f.claimName(tx, m.AllocationID))
+		if in.Body.Command != metal.Break {
+			if err := f.unclaimed(tx, m, in.Body.Command); err != nil {
+				return err
+			}
 		}
 		return f.cfg.Engine.Mark(tx, m, in.Body.Command, in.Body.Reason)
 	})
+}
+
+// unclaimed refuses what would take a machine from its holder. A broken machine is the only one that has a holder
+// and is in a state for such commands: release is what leads it back.
+func (f *Fleet) unclaimed(tx *store.Tx, m *metal.Machine, cmd metal.Command) error {
+	if m.AllocationID == "" || m.State != metal.Broken {
+		return nil
+	}
+	return metal.Errorf(metal.Conflict, "cannot %s machine %s: allocation %s holds it; release it first", cmd, m.Spec.Name, f.claimName(tx, m.AllocationID))
 }

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
@@ -94,9 +95,11 @@ func (f *Fleet) deployNew(tx *store.Tx, m *metal.Machine, d *metal.Deployment, b
 		return err
 	}
 	d.Spec = spec
-	if d.Digest, err = check(tx, m, spec); err != nil {
+	image, err := check(tx, m, spec)
+	if err != nil {
 		return err
 	}
+	pin(d, image)
 	if err := tx.InsertDeployment(d); err != nil {
 		return err
 	}
@@ -139,7 +142,7 @@ func (f *Fleet) UpdateDeployment(ctx context.Context, in api.UpdateDeploymentReq
 }
 
 func (f *Fleet) put(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body api.DeploymentBody) error {
-	impact, spec, digest, err := plan(tx, m, d, body)
+	impact, spec, image, err := plan(tx, m, d, body)
 	if err != nil {
 		return err
 	}
@@ -149,7 +152,10 @@ func (f *Fleet) put(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body ap
 	if len(changes(d.Spec, spec)) > 0 || !sameKnobs(d.Spec, spec) {
 		d.Generation++
 	}
-	d.Spec, d.Digest = spec, digest
+	d.Spec = spec
+	if image != nil {
+		pin(d, image)
+	}
 	if err := tx.SaveDeployment(d); err != nil {
 		return err
 	}
@@ -181,57 +187,66 @@ func (f *Fleet) PlanDeployment(ctx context.Context, in api.PlanDeploymentRequest
 	return impact, err
 }
 
-// plan decides what a new spec does to a machine. The content of the image is resolved again only when another
-// image is named: what the name points to later changes nothing by itself.
-func plan(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body api.DeploymentBody) (metal.Impact, metal.DeploymentSpec, string, error) {
+// plan decides what a new spec does to a machine. The image is resolved again, and returned, only when another one is
+// named or the trigger asks for a new installation: what the name points to later changes nothing by itself.
+func plan(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body api.DeploymentBody) (metal.Impact, metal.DeploymentSpec, *metal.Image, error) {
 	spec, err := finish(body, d.Spec.UserDataSHA256)
 	if err != nil {
-		return metal.Impact{}, spec, "", err
+		return metal.Impact{}, spec, nil, err
 	}
-	digest := d.Digest
-	if spec.Image != d.Spec.Image || d.Applied == nil {
-		if digest, err = check(tx, m, spec); err != nil {
-			return metal.Impact{}, spec, "", err
+	var image *metal.Image
+	impact := decide(m, d, spec)
+	asked := impact.Action == "deploy" && slices.Contains(impact.Changes, "trigger")
+	if asked || spec.Image != d.Spec.Image || d.Applied == nil {
+		if image, err = check(tx, m, spec); err != nil {
+			return metal.Impact{}, spec, nil, err
 		}
 	} else if err := checkKeys(tx, spec); err != nil {
-		return metal.Impact{}, spec, "", err
+		return metal.Impact{}, spec, nil, err
 	}
-	impact := decide(m, d, spec)
 	if impact.Action == "deploy" {
 		impact.Erases = fmt.Sprintf("the system disk of machine %s", m.Spec.Name)
 		if spec.Disk != "" {
 			impact.Erases = fmt.Sprintf("disk %s of machine %s", spec.Disk, m.Spec.Name)
 		}
 	}
-	return impact, spec, digest, nil
+	return impact, spec, image, nil
 }
 
-// check refuses what could not be deployed, before anything is touched, and returns the image's content.
-func check(tx *store.Tx, m *metal.Machine, spec metal.DeploymentSpec) (digest string, err error) {
+// pin ties a deployment to the content that an image has now.
+func pin(d *metal.Deployment, image *metal.Image) {
+	d.Digest, d.RawBytes, d.StoredBytes = image.Digest, image.RawBytes, image.StoredBytes
+}
+
+// check refuses what could not be deployed, before anything is touched, and returns the image.
+func check(tx *store.Tx, m *metal.Machine, spec metal.DeploymentSpec) (*metal.Image, error) {
 	image, err := tx.Image(spec.Image)
 	if metal.CodeOf(err) == metal.NotFound {
-		return "", metal.Errorf(metal.Invalid, "cannot deploy to machine %s: there is no image %s; import it first (metal_image)", m.Spec.Name, spec.Image)
+		return nil, metal.Errorf(metal.Invalid, "cannot deploy to machine %s: there is no image %s; import it first (metal_image)", m.Spec.Name, spec.Image)
 	}
 	if err != nil {
-		return "", err
+		return nil, err
+	}
+	if image.State == metal.ImageFailed && image.Failure != nil {
+		return nil, metal.Errorf(metal.Conflict, "cannot deploy image %s: its import failed: %s", image.Name, image.Failure.Message)
 	}
 	if image.State != metal.ImageReady {
-		return "", metal.Errorf(metal.Conflict, "cannot deploy image %s: it is %s; wait until it is ready", image.Name, image.State)
+		return nil, metal.Errorf(metal.Conflict, "cannot deploy image %s: it is %s; wait until it is ready", image.Name, image.State)
 	}
 	if image.Spec.Arch != "" && image.Spec.Arch != m.Spec.Arch {
-		return "", metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image is for %s, the machine is %s", image.Name, m.Spec.Name, image.Spec.Arch, m.Spec.Arch)
+		return nil, metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image is for %s, the machine is %s", image.Name, m.Spec.Name, image.Spec.Arch, m.Spec.Arch)
 	}
 	if !boots(image, m.Hardware.BootMode) {
-		return "", metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image boots on %v, the machine boots by %s", image.Name, m.Spec.Name, image.Spec.Boot, m.Hardware.BootMode)
+		return nil, metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image boots on %v, the machine boots by %s", image.Name, m.Spec.Name, image.Spec.Boot, m.Hardware.BootMode)
 	}
 	largest, err := largestDisk(tx, m.ID)
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	if largest > 0 && largest < image.RawBytes {
-		return "", metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image is %s and the machine's largest disk is %s; choose a smaller image or a larger machine", image.Name, m.Spec.Name, size(image.RawBytes), size(largest))
+		return nil, metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image is %s and the machine's largest disk is %s; choose a smaller image or a larger machine", image.Name, m.Spec.Name, size(image.RawBytes), size(largest))
 	}
-	return image.Digest, checkKeys(tx, spec)
+	return image, checkKeys(tx, spec)
 }
 
 func boots(image *metal.Image, mode metal.BootMode) bool {

@@ -219,6 +219,8 @@ func (f *Fleet) PutImage(ctx context.Context, in api.PutImageRequest) (out metal
 				return err
 			}
 			i.State, i.OperationID, i.Failure = metal.ImageImporting, op.ID, nil
+		} else if spec.Source == "" && (was.SHA256 != spec.SHA256 || was.Source != "") { // what it holds is not what is asked for
+			i.State, i.Failure = metal.ImageWaiting, nil
 		}
 		if err := tx.PutImage(i); err != nil {
 			return err

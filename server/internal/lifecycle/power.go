@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"time"
 
@@ -27,29 +28,55 @@ func (e *Engine) withBMC(ctx context.Context, m *metal.Machine, f func(bmc.Contr
 	gate := e.gate(m.ID)
 	gate.Lock()
 	defer gate.Unlock()
-	var password metal.Secret
-	err := e.cfg.DB.Read(ctx, func(tx *store.Tx) (err error) {
-		password, err = tx.BMCPassword(m.ID)
-		return err
-	})
+	at, err := e.endpoint(ctx, m)
 	if err != nil {
 		return err
 	}
-	at := bmc.Endpoint{Address: m.Spec.BMC.Address, Username: m.Spec.BMC.Username, Password: password, TLS: m.Spec.BMC.TLS}
 	for try := 1; ; try++ {
 		err = once(ctx, dial, at, f)
-		if err == nil || ctx.Err() != nil {
-			return err
+		e.noteLogin(m.ID, at, err)
+		if err == nil {
+			return nil
+		}
+		if ctx.Err() != nil {
+			return bmcFailure(m, err, try)
 		}
 		if try == bmcTries || errors.Is(err, bmc.ErrRefused) || errors.Is(err, bmc.ErrUntrusted) || errors.Is(err, bmc.ErrUnsupported) {
 			return bmcFailure(m, err, try)
 		}
 		select {
 		case <-ctx.Done():
-			return ctx.Err()
+			return bmcFailure(m, err, try)
 		case <-time.After(time.Duration(try) * 2 * time.Second):
 		}
 	}
+}
+
+// noteLogin remembers with what a BMC refused to let us in: the watch on its power does not try that again.
+func (e *Engine) noteLogin(machine string, at bmc.Endpoint, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	delete(e.refused, machine)
+	if errors.Is(err, bmc.ErrRefused) {
+		e.refused[machine] = at
+	}
+}
+
+func (e *Engine) wasRefused(machine string, at bmc.Endpoint) bool {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	before, ok := e.refused[machine]
+	return ok && before == at
+}
+
+// endpoint is where and with what to log in to a machine's BMC.
+func (e *Engine) endpoint(ctx context.Context, m *metal.Machine) (at bmc.Endpoint, err error) {
+	at = bmc.Endpoint{Address: m.Spec.BMC.Address, Username: m.Spec.BMC.Username, TLS: m.Spec.BMC.TLS}
+	err = e.cfg.DB.Read(ctx, func(tx *store.Tx) (err error) {
+		at.Password, err = tx.BMCPassword(m.ID)
+		return err
+	})
+	return at, err
 }
 
 func once(ctx context.Context, dial bmc.Dial, at bmc.Endpoint, f func(bmc.Controller) error) error {
@@ -199,6 +226,7 @@ func (e *Engine) observeAll(ctx context.Context) {
 		e.cfg.Log.Error("observe power", "error", err)
 		return
 	}
+	e.forgetBMCs(machines)
 	var wg sync.WaitGroup
 	slots := make(chan struct{}, watchers)
 	for _, m := range machines {
@@ -214,9 +242,26 @@ func (e *Engine) observeAll(ctx context.Context) {
 	wg.Wait()
 }
 
+// forgetBMCs drops what is remembered of machines that are no more.
+func (e *Engine) forgetBMCs(machines []metal.Machine) {
+	known := make(map[string]bool, len(machines))
+	for _, m := range machines {
+		known[m.ID] = true
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	maps.DeleteFunc(e.gates, func(id string, _ *sync.Mutex) bool { return !known[id] })
+	maps.DeleteFunc(e.refused, func(id string, _ bmc.Endpoint) bool { return !known[id] })
+}
+
 func (e *Engine) observe(ctx context.Context, m *metal.Machine) {
+	// Once a minute with a password that is wrong would lock the account for everybody.
+	at, err := e.endpoint(ctx, m)
+	if err != nil || e.wasRefused(m.ID, at) {
+		return
+	}
 	var seen metal.Power
-	err := e.withBMC(ctx, m, func(c bmc.Controller) (err error) { seen, err = c.Power(ctx); return err })
+	err = e.withBMC(ctx, m, func(c bmc.Controller) (err error) { seen, err = c.Power(ctx); return err })
 	if err != nil {
 		e.cfg.Log.Warn("observe power", "machine", m.Spec.Name, "error", err)
 		seen = metal.PowerUnknown

@@ -78,14 +78,11 @@ func writeImage(ctx context.Context, j *job) error {
 			if err != nil {
 				return err
 			}
-			v.w.Spec, v.w.Digest, v.w.Phone = &d.Spec, d.Digest, newID("p")
-		}
-		image, err := tx.Image(v.w.Spec.Image)
-		if err != nil {
-			return err
+			v.w.Spec, v.w.Phone = &d.Spec, newID("p")
+			v.w.Content = Content{Digest: d.Digest, RawBytes: d.RawBytes, StoredBytes: d.StoredBytes}
 		}
 		ask = agentapi.Step{Kind: agentapi.StepWrite, Write: &agentapi.Write{
-			Digest: v.w.Digest, RawBytes: image.RawBytes, StoredBytes: image.StoredBytes, Disk: v.w.Spec.Disk,
+			Digest: v.w.Content.Digest, RawBytes: v.w.Content.RawBytes, StoredBytes: v.w.Content.StoredBytes, Disk: v.w.Spec.Disk,
 		}}
 		return nil
 	})
@@ -153,28 +150,34 @@ func startSystem(ctx context.Context, j *job) error {
 	return j.update(ctx, func(tx *store.Tx, v view) error { return tx.EndBootSession(v.m.ID) })
 }
 
-// awaitReport waits until the installed system calls back, where its image says that it does.
+// awaitReport waits until the installed system calls back, where its image says that it does. The time counts from
+// when the system was started, also when metald was started again meanwhile.
 func awaitReport(ctx context.Context, j *job) error {
-	ctx, cancel := context.WithTimeout(ctx, j.e.limits.Report)
-	defer cancel()
 	for {
 		changed := j.e.cfg.DB.Changed()
 		var done bool
+		var left time.Duration
 		err := j.read(ctx, func(tx *store.Tx, v view) error {
 			image, err := tx.Image(v.w.Spec.Image)
 			done = v.w.Reported || (err == nil && !image.Spec.Reports)
+			left = v.w.StepBegun.Add(j.e.limits.Report).Sub(tx.Now)
 			return err
 		})
 		if err != nil || done {
 			return err
 		}
+		if left <= 0 {
+			return fail("the installed system did not call back within %s: look at the machine's console; does the image run cloud-init, and does it boot on this firmware?", j.e.limits.Report)
+		}
+		timer := time.NewTimer(left)
 		select {
 		case <-ctx.Done():
-			if ctx.Err() == context.DeadlineExceeded {
-				return fail("the installed system did not call back within %s: look at the machine's console; does the image run cloud-init, and does it boot on this firmware?", j.e.limits.Report)
-			}
-			return ctx.Err()
+		case <-timer.C:
 		case <-changed:
+		}
+		timer.Stop()
+		if ctx.Err() != nil {
+			return ctx.Err()
 		}
 	}
 }

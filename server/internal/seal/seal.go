@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 )
 
@@ -45,13 +46,17 @@ func LoadOrCreate(path string) (*Sealer, error) {
 func create(path string) (*Sealer, error) {
 	key := make([]byte, keyBytes)
 	rand.Read(key) // never fails (crypto/rand since Go 1.24)
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
+	// The file gets its name when it is whole: a crash in between leaves no key file that holds no key.
+	f, err := os.CreateTemp(filepath.Dir(path), ".key-*") // mode 0600
 	if err != nil {
 		return nil, fmt.Errorf("make key file: %w", err)
 	}
 	_, err = f.WriteString(base64.StdEncoding.EncodeToString(key) + "\n")
-	if err := errors.Join(err, f.Sync(), f.Close()); err != nil {
-		return nil, errors.Join(fmt.Errorf("write key file %s: %w", path, err), os.Remove(path))
+	if err = errors.Join(err, f.Sync(), f.Close()); err == nil {
+		err = os.Link(f.Name(), path) // unlike a rename it replaces nothing
+	}
+	if err := errors.Join(err, os.Remove(f.Name())); err != nil {
+		return nil, fmt.Errorf("write key file %s: %w", path, err)
 	}
 	return New(key)
 }

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -71,6 +72,7 @@ func (n *Names) reload(ctx context.Context, db *DB) error {
 			p.byName[name] = append(p.byName[name], a.Addr)
 			p.byAddr[a.Addr] = name
 		}
+		p.addParents()
 		return nil
 	})
 	if err != nil {
@@ -83,10 +85,32 @@ func (n *Names) reload(ctx context.Context, db *DB) error {
 // Now returns the present picture.
 func (n *Names) Now() *Picture { return n.now.Load() }
 
-// Lookup returns the addresses of a fully qualified lower-case name with its trailing dot, and whether it exists.
+// Lookup returns the addresses of a fully qualified lower-case name with its trailing dot, and whether it exists: a
+// name that only has names below it does, without addresses (RFC 8020).
 func (p *Picture) Lookup(name string) ([]netip.Addr, bool) {
 	addrs, ok := p.byName[name]
 	return addrs, ok
+}
+
+// addParents makes every name above one of those in the picture exist, up to its zone's.
+func (p *Picture) addParents() {
+	for _, name := range slices.Concat(slices.Collect(maps.Keys(p.byName)), p.zones) {
+		for parent := above(name); p.inZone(parent); parent = above(parent) {
+			if _, known := p.byName[parent]; !known {
+				p.byName[parent] = nil
+			}
+		}
+	}
+}
+
+func above(name string) string {
+	_, parent, _ := strings.Cut(name, ".")
+	return parent
+}
+
+// inZone says whether a name is that of a zone, or below one.
+func (p *Picture) inZone(name string) bool {
+	return slices.ContainsFunc(p.zones, func(zone string) bool { return name == zone || strings.HasSuffix(name, "."+zone) })
 }
 
 // Reverse returns the name of an address.

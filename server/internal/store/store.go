@@ -91,6 +91,10 @@ func (db *DB) migrate(ctx context.Context, path string) error {
 	if err != nil {
 		return err
 	}
+	return db.migrateTo(ctx, path, dir)
+}
+
+func (db *DB) migrateTo(ctx context.Context, path string, dir fs.FS) error {
 	p, err := goose.NewProvider(goose.DialectSQLite3, db.write, dir)
 	if err != nil {
 		return fmt.Errorf("read migrations: %w", err)
@@ -142,8 +146,10 @@ func (db *DB) Update(ctx context.Context, f func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
+	// After the commit this does nothing. It is deferred for a panic in f: there is one connection that writes.
+	defer tx.tx.Rollback() //nolint:errcheck // what was not committed is gone in any case
 	if err := f(tx); err != nil {
-		return errors.Join(err, ignoreDone(tx.tx.Rollback()))
+		return err
 	}
 	if err := tx.tx.Commit(); err != nil {
 		return translate("commit", err)
@@ -167,7 +173,8 @@ func (db *DB) Read(ctx context.Context, f func(*Tx) error) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(f(tx), ignoreDone(tx.tx.Rollback()))
+	defer tx.tx.Rollback() //nolint:errcheck // a read leaves nothing to undo
+	return f(tx)
 }
 
 func (db *DB) begin(ctx context.Context, handle *sql.DB) (*Tx, error) {
@@ -176,12 +183,4 @@ func (db *DB) begin(ctx context.Context, handle *sql.DB) (*Tx, error) {
 		return nil, translate("begin a transaction", err)
 	}
 	return &Tx{ctx: ctx, tx: tx, db: db, Now: db.opt.Now().UTC()}, nil
-}
-
-// A rollback after the context ended says that the transaction is over already.
-func ignoreDone(err error) error {
-	if errors.Is(err, sql.ErrTxDone) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
-		return nil
-	}
-	return err
 }
