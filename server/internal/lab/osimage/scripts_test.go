@@ -28,7 +28,7 @@ func busybox(t *testing.T, stdin string, args ...string) string {
 	return string(out)
 }
 
-const scriptDir = "tiny/root/usr/lib/seed"
+const scriptDir = "tiny/tree/usr/lib/seed"
 
 func TestTheTinySystemReadsNetworkConfigs(t *testing.T) {
 	for _, c := range []struct{ name, config, want string }{

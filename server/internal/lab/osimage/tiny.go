@@ -122,7 +122,7 @@ func libraries(packages, dir string) error {
 
 // scripts lays out the embedded files.
 func scripts(dir, version string) error {
-	root, err := fs.Sub(tinyFS, "tiny/root")
+	root, err := fs.Sub(tinyFS, "tiny/tree")
 	if err != nil {
 		return err
 	}
