@@ -33,11 +33,29 @@ func TestKilledAtEveryStepOfALife(t *testing.T) {
 	seen += killThrough(t, s, op)
 	wantState(t, s, m.ID, metal.Deployed)
 
+	s.Image(t, "b", true)
+	d, err = s.Client.UpdateDeployment(t.Context(), api.UpdateDeploymentRequest{ByID: byID(d.ID), Body: api.DeploymentBody{DeploymentSpec: metal.DeploymentSpec{Image: "b"}}})
+	must(t, err)
+	op, err = s.Client.GetOperation(t.Context(), api.GetOperationRequest{ByID: byID(d.OperationID)})
+	must(t, err)
+	seen += killThrough(t, s, op)
+	wantState(t, s, m.ID, metal.Deployed)
+	d, err = s.Client.GetDeployment(t.Context(), api.GetDeploymentRequest{ByID: byID(d.ID)})
+	must(t, err)
+	if d.Applied == nil || d.Applied.Image != "b" {
+		t.Errorf("applied after the redeployment: got %+v; want image b", d.Applied)
+	}
+
+	op, err = s.Client.DeleteDeployment(t.Context(), byID(d.ID))
+	must(t, err)
+	seen += killThrough(t, s, op)
+	wantState(t, s, m.ID, metal.Allocated)
+
 	op, err = s.Client.DeleteAllocation(t.Context(), api.DeleteAllocationRequest{ByID: byID(a.ID)})
 	must(t, err)
 	seen += killThrough(t, s, op)
 	wantState(t, s, m.ID, metal.Ready)
-	if seen < 4 {
+	if seen < 8 {
 		t.Errorf("metald was killed %d times: the test saw too few steps to mean anything", seen)
 	}
 }

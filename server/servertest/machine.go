@@ -99,6 +99,16 @@ func (m *Machine) Die() { m.mu.Lock(); m.dead = true; m.mu.Unlock() }
 // Mute makes installed systems never call back.
 func (m *Machine) Mute() { m.mu.Lock(); m.mute = true; m.mu.Unlock() }
 
+// Mend ends every fault that the methods above, and those of its BMC, have made.
+func (m *Machine) Mend() {
+	m.mu.Lock()
+	m.dead, m.mute = false, false
+	clear(m.refuse)
+	m.mu.Unlock()
+	m.IPMI.SetFaults(bmctest.Faults{})
+	m.BMCFake.SetFault(nil)
+}
+
 // Seed returns the seed of the system on the disk.
 func (m *Machine) Seed() map[string]string { m.mu.Lock(); defer m.mu.Unlock(); return m.seed }
 

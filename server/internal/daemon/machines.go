@@ -73,7 +73,7 @@ func seeder(zone string, server netip.Addr) lifecycle.Seeder {
 		if err != nil {
 			return nil, err
 		}
-		f := metadata.Facts{InstanceID: d.ID, Hostname: d.Spec.Hostname, SSHKeys: keys, UserData: userData, PhoneHomeURL: phoneHome}
+		f := metadata.Facts{InstanceID: d.ID, Hostname: d.Spec.Hostname, SSHKeys: keys, UserData: userData, PhoneHomeURL: phoneHome, KernelParameters: d.Spec.KernelParameters}
 		if f.Hostname == "" {
 			f.Hostname = m.Spec.Name
 		}

@@ -22,8 +22,8 @@ type Images interface {
 	Upload(ctx context.Context, spec metal.ImageSpec, body Body) (lifecycle.Content, error)
 	// Allowed refuses a source that could never be imported, with metal.Invalid.
 	Allowed(spec metal.ImageSpec) error
-	// Prune forgets every content that is not in keep.
-	Prune(keep map[string]bool) error
+	// Remove forgets a content; one that is not there is no error.
+	Remove(digest string) error
 }
 
 // Body is the stream of an upload.

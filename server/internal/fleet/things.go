@@ -282,7 +282,7 @@ func (f *Fleet) UploadImage(ctx context.Context, in api.UploadImageRequest) (out
 
 // DeleteImage deletes an image that no deployment names, and its content where nothing else has the same.
 func (f *Fleet) DeleteImage(ctx context.Context, in api.DeleteByNameRequest) (api.None, error) {
-	var keep map[string]bool
+	var orphan string
 	err := f.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		i, err := tx.Image(in.Name)
 		if err != nil {
@@ -304,11 +304,14 @@ func (f *Fleet) DeleteImage(ctx context.Context, in api.DeleteByNameRequest) (ap
 		if err := tx.DeleteImage(in.Name); err != nil {
 			return err
 		}
-		keep, err = tx.Digests()
+		keep, err := tx.Digests()
+		if !keep[i.Digest] {
+			orphan = i.Digest
+		}
 		return err
 	})
 	if err != nil {
 		return api.None{}, err
 	}
-	return api.None{}, f.cfg.Images.Prune(keep)
+	return api.None{}, f.cfg.Images.Remove(orphan)
 }

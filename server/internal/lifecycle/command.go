@@ -40,12 +40,18 @@ func (e *Engine) Start(tx *store.Tx, m *metal.Machine, cmd metal.Command, o Orde
 	if err := unlocked(m, cmd); err != nil {
 		return nil, err
 	}
+	over, err := overridden(tx, m, cmd)
+	if err != nil {
+		return nil, err
+	}
 	next, err := metal.Next(m.State, cmd)
 	if err != nil {
 		return nil, err
 	}
-	if err := e.override(tx, m, cmd); err != nil {
-		return nil, err
+	if over != nil {
+		if err := e.abort(tx, m, over); err != nil {
+			return nil, err
+		}
 	}
 	if _, working := metal.Working(m.State); !working {
 		m.Prior = m.State
@@ -62,7 +68,7 @@ func (e *Engine) StartPower(tx *store.Tx, m *metal.Machine, action, key string) 
 	if err := unlocked(m, "switch"); err != nil {
 		return nil, err
 	}
-	if err := e.override(tx, m, "switch"); err != nil {
+	if _, err := overridden(tx, m, "switch"); err != nil {
 		return nil, err
 	}
 	return e.open(tx, m, metal.OpPower, Order{Key: key, Action: action}, 5*time.Minute)
@@ -81,19 +87,17 @@ func unlocked(m *metal.Machine, cmd metal.Command) error {
 	return nil
 }
 
-// override ends the open operation where the tables let the command do so, and refuses otherwise.
-func (e *Engine) override(tx *store.Tx, m *metal.Machine, cmd metal.Command) error {
+// overridden returns the open operation that the tables let the command end, nil where nothing works on the machine,
+// and otherwise metal.Conflict with the operation.
+func overridden(tx *store.Tx, m *metal.Machine, cmd metal.Command) (*metal.Operation, error) {
 	op, err := tx.OpenOperation(m.ID)
 	if err != nil || op == nil {
-		return err
+		return nil, err
 	}
-	if m.State != metal.Deploying || (cmd != metal.Release && cmd != metal.Undeploy) {
-		return &metal.Error{Code: metal.Conflict, Operation: op.ID, Message: fmt.Sprintf("cannot %s machine %s: operation %s (%s) works on it; wait for it, or abort it", cmd, m.Spec.Name, op.ID, op.Kind)}
+	if m.State == metal.Deploying && (cmd == metal.Release || cmd == metal.Undeploy) {
+		return op, nil
 	}
-	if err := e.abort(tx, m, op); err != nil {
-		return err
-	}
-	return nil
+	return nil, &metal.Error{Code: metal.Conflict, Operation: op.ID, Message: fmt.Sprintf("cannot %s machine %s: operation %s (%s) works on it; wait for it, or abort it", cmd, m.Spec.Name, op.ID, op.Kind)}
 }
 
 func (e *Engine) open(tx *store.Tx, m *metal.Machine, kind metal.OperationKind, o Order, limit time.Duration) (*metal.Operation, error) {
@@ -142,7 +146,7 @@ func (e *Engine) Mark(tx *store.Tx, m *metal.Machine, cmd metal.Command, reason 
 	if err := unlocked(m, cmd); err != nil {
 		return err
 	}
-	if err := e.override(tx, m, cmd); err != nil {
+	if _, err := overridden(tx, m, cmd); err != nil {
 		return err
 	}
 	next, err := metal.Next(m.State, cmd)

@@ -71,13 +71,13 @@ func TestASnapshotIsKeptBeforeAMigration(t *testing.T) {
 	if err := db.Update(t.Context(), func(tx *Tx) error { return tx.AddEvent("machine", "m-1", "was here") }); err != nil {
 		t.Fatal(err)
 	}
-	dir, err := os.ReadFile("migrations/0001_spine.sql")
+	first, err := os.ReadFile("migrations/0001_spine.sql")
 	if err != nil {
 		t.Fatal(err)
 	}
 	next := fstest.MapFS{
-		"0001_spine.sql": {Data: dir},
-		"0002_next.sql": {Data: []byte("-- +goose Up\nDELETE FROM event;\n-- +goose Down\nSELECT 1;\n")},
+		"0001_spine.sql": {Data: first},
+		"0002_next.sql":  {Data: []byte("-- +goose Up\nDELETE FROM event;\n-- +goose Down\nSELECT 1;\n")},
 	}
 	if err := os.WriteFile(path+".before-2", []byte("of an attempt before this one"), 0o600); err != nil {
 		t.Fatal(err)

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -389,8 +388,5 @@ func TestAFullDiskLosesNothing(t *testing.T) {
 	}
 	if got := count(); got != stored+1 {
 		t.Errorf("events: got %d; want %d", got, stored+1)
-	}
-	if left, err := os.ReadDir(dir); err != nil || len(left) == 0 {
-		t.Errorf("the directory: got %v, %v", left, err)
 	}
 }

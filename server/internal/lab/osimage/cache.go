@@ -59,7 +59,14 @@ func place(cached, out string) error {
 			return err
 		}
 	}
-	return os.Rename(tmp, out)
+	if err := os.Rename(tmp, out); err != nil {
+		return err
+	}
+	// A rename between two names of one file does nothing, and leaves both (rename(2)).
+	if err := os.Remove(tmp); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return err
+	}
+	return nil
 }
 
 // copyFile copies content; links are followed.
