@@ -72,6 +72,10 @@ var may = map[string][]string{
 		"internal/metal", "internal/api", "server/internal/store", "server/internal/lifecycle", "server/internal/ipam",
 		"server/internal/metadata", "server/internal/agentapi",
 	},
+	"server/e2e":                {},
+	"server/e2e/bench":          {"internal/...", "server/internal/lab", "server/internal/lab/..."},
+	"server/e2e/bench/bareinit": {"server/internal/agent/..."},
+
 	"server/internal/httpapi": {"internal/metal", "internal/api"},
 	"server/internal/daemon":  {"internal/...", "server/internal/..."},
 }

@@ -67,7 +67,7 @@ type NewToken struct {
 	Secret string `json:"secret" doc:"The bearer token; not told again"`
 }
 
-// Status of the server.
+// ServerStatus is what the server tells of itself and of the caller.
 type ServerStatus struct {
 	Version string    `json:"version"`
 	Started time.Time `json:"started"`

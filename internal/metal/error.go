@@ -47,7 +47,8 @@ func (e *Error) Unwrap() error { return e.Err }
 func Errorf(code Code, format string, args ...any) *Error {
 	err := fmt.Errorf(format, args...)
 	cause := errors.Unwrap(err)
-	if _, several := err.(interface{ Unwrap() []error }); several { // two %w or more
+	var several interface{ Unwrap() []error }
+	if cause == nil && errors.As(err, &several) { // two %w or more
 		cause = err
 	}
 	return &Error{Code: code, Message: err.Error(), Err: cause}

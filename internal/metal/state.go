@@ -82,7 +82,7 @@ func Works() []Work {
 		},
 		{
 			Undeploying, Undeploy,
-			[]State{Deploying, Deployed, FailedDeployment},
+			[]State{Deploying, Deployed, Broken, FailedDeployment},
 			Allocated, FailedDeployment, FailedDeployment, 10 * time.Minute,
 		},
 		{

@@ -76,7 +76,7 @@ func live(ctx context.Context, log *slog.Logger, ring *agent.LogRing) error {
 	var services sync.WaitGroup
 	defer services.Wait()
 	defer stop()
-	services.Go(func() { pid1.Reap(ctx) })
+	services.Go(func() { _ = pid1.Reap(ctx) }) // nil, when ctx ends
 
 	drivers, err := loadDrivers(ctx, log, &services)
 	if err != nil {
@@ -93,7 +93,7 @@ func live(ctx context.Context, log *slog.Logger, ring *agent.LogRing) error {
 	if err != nil {
 		return err
 	}
-	services.Go(func() { lan.Keep(ctx, online) })
+	services.Go(func() { _ = lan.Keep(ctx, online) }) // nil, when ctx ends
 	if bootMAC == "" {
 		bootMAC = metal.MACOf(online.NIC.HardwareAddr)
 	}

@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -77,7 +78,7 @@ func (a *app) readSecret(file, prompt string) (metal.Secret, error) {
 		fmt.Fprintln(a.errOut)
 	case "-":
 		text, err = bufio.NewReader(io.LimitReader(a.in, maxSecret)).ReadBytes('\n')
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			err = nil
 		}
 	default:

@@ -1,7 +1,6 @@
 package bootenv
 
 import (
-	"bufio"
 	"bytes"
 	"errors"
 	"fmt"
@@ -158,18 +157,16 @@ func indexes(modules []kept) (dep, alias []byte) {
 	}
 	var deps bytes.Buffer
 	var aliases []string
-	w := bufio.NewWriter(&deps)
 	for _, k := range modules {
-		fmt.Fprintf(w, "%s:", k.path)
+		fmt.Fprintf(&deps, "%s:", k.path)
 		for _, need := range slices.Backward(k.needs) {
-			fmt.Fprintf(w, " %s", paths[need])
+			fmt.Fprintf(&deps, " %s", paths[need])
 		}
-		fmt.Fprintln(w)
+		fmt.Fprintln(&deps)
 		for _, a := range k.info.aliases {
 			aliases = append(aliases, fmt.Sprintf("alias %s %s\n", a, k.name))
 		}
 	}
-	w.Flush()
 	slices.Sort(aliases)
 	return deps.Bytes(), []byte(strings.Join(aliases, ""))
 }

@@ -226,15 +226,17 @@ func (d *Daemon) firstToken(ctx context.Context) error {
 		return err
 	}
 	path := filepath.Join(d.cfg.DataDir, "admin-token")
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	token, err := d.fleet.MakeToken(ctx, "admin")
+	_, err = d.fleet.MakeToken(ctx, "admin", func(token string) error {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a start that did not come so far
+			return err
+		}
+		if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
+			return fmt.Errorf("write the first token: %w", err)
+		}
+		return nil
+	})
 	if err != nil {
 		return err
-	}
-	if err := os.WriteFile(path, []byte(token+"\n"), 0o600); err != nil {
-		return fmt.Errorf("write the first token: %w", err)
 	}
 	d.log.Info("made the first token", "file", path)
 	return nil

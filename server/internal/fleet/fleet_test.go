@@ -135,7 +135,9 @@ func TestWhatCannotBeDeployedIsRefusedBeforeAnythingIsTouched(t *testing.T) {
 	named("arm", func(i *metal.Image) { i.Spec.Arch = metal.ARM64 })
 	named("uefi", func(i *metal.Image) { i.Spec.Boot = []metal.BootMode{metal.UEFI} })
 	named("importing", func(i *metal.Image) { i.State = metal.ImageImporting })
-	named("failed", func(i *metal.Image) { i.State, i.Failure = metal.ImageFailed, &metal.Failure{Message: "its checksum differs"} })
+	named("failed", func(i *metal.Image) {
+		i.State, i.Failure = metal.ImageFailed, &metal.Failure{Message: "its checksum differs"}
+	})
 	deploy := func(spec metal.DeploymentSpec) (metal.Deployment, error) {
 		return r.CreateDeployment(t.Context(), api.CreateDeploymentRequest{Body: api.CreateDeploymentBody{MachineID: m.ID, DeploymentBody: api.DeploymentBody{DeploymentSpec: spec}}})
 	}
@@ -246,5 +248,40 @@ func TestTokensAreKeptHashedAndWorkUntilRevoked(t *testing.T) {
 	must(t, err)
 	if _, err := r.Authenticate(t.Context(), made.Secret); metal.CodeOf(err) != metal.Unauthorized {
 		t.Errorf("after it was revoked: got %v; want unauthorized", err)
+	}
+}
+
+func TestADeploymentStaysPinnedToTheContentItWasMadeWith(t *testing.T) {
+	r := start(t)
+	m := r.ready(t, 1, "")
+	r.image(t, metal.Image{Name: "a", State: metal.ImageReady, Digest: "old", RawBytes: 1000, StoredBytes: 100})
+	_, err := r.PutAllocation(t.Context(), claim("web", metal.AllocationSpec{}))
+	must(t, err)
+	spec := metal.DeploymentSpec{Image: "a"}
+	d, err := r.CreateDeployment(t.Context(), api.CreateDeploymentRequest{Body: api.CreateDeploymentBody{MachineID: m.ID, DeploymentBody: api.DeploymentBody{DeploymentSpec: spec}}})
+	must(t, err)
+	must(t, r.db.Update(t.Context(), func(tx *store.Tx) error { // as if it had been deployed
+		now, err := tx.Deployment(d.ID)
+		if err != nil {
+			return err
+		}
+		now.Applied = &now.Spec
+		return tx.SaveDeployment(now)
+	}))
+	r.image(t, metal.Image{Name: "a", State: metal.ImageReady, Digest: "new", RawBytes: 2000, StoredBytes: 200})
+	r.image(t, metal.Image{Name: "b", State: metal.ImageReady, Digest: "other", RawBytes: 3000, StoredBytes: 300})
+	for _, test := range []struct {
+		spec    metal.DeploymentSpec
+		digest  string
+		content [2]int64
+	}{
+		{metal.DeploymentSpec{Image: "a", Hostname: "x"}, "old", [2]int64{1000, 100}},
+		{metal.DeploymentSpec{Image: "b", Hostname: "x", RedeployOn: []string{"disk"}}, "other", [2]int64{3000, 300}},
+	} {
+		got, err := r.UpdateDeployment(t.Context(), api.UpdateDeploymentRequest{ByID: api.ByID{ID: d.ID}, Body: api.DeploymentBody{DeploymentSpec: test.spec}})
+		must(t, err)
+		if size := [2]int64{got.RawBytes, got.StoredBytes}; got.Digest != test.digest || size != test.content {
+			t.Errorf("%+v: got %s of %v bytes; want %s of %v", test.spec, got.Digest, size, test.digest, test.content)
+		}
 	}
 }

@@ -139,11 +139,28 @@ func (f *Fleet) respec(tx *store.Tx, m *metal.Machine, spec metal.MachineSpec) e
 	if err := unique(tx, m); err != nil {
 		return err
 	}
+	if err := rebind(tx, m); err != nil {
+		return err
+	}
 	if err := f.naming(tx, m); err != nil {
 		return err
 	}
 	tx.TouchNames()
 	return tx.SaveMachine(m)
+}
+
+// rebind moves a machine's addresses from a NIC that it does not have any more to the one that it boots from.
+func rebind(tx *store.Tx, m *metal.Machine) error {
+	held, err := tx.Assignments(m.ID)
+	if err != nil {
+		return err
+	}
+	for _, a := range held {
+		if !slices.Contains(m.Spec.MACs, a.MAC) {
+			return tx.Rebind(m.ID, m.Spec.MACs[0])
+		}
+	}
+	return nil
 }
 
 func setPassword(tx *store.Tx, m *metal.Machine, password *string) error {
@@ -177,12 +194,30 @@ func complete(spec *metal.MachineSpec) error {
 	if strings.Contains(spec.KernelParameters, "initrd=") {
 		return metal.Errorf(metal.Invalid, "kernel_parameters of machine %s may not hold \"initrd=\": UEFI kernels take that for a file of their own", spec.Name)
 	}
+	if bad := unbootable(spec.KernelParameters); bad != "" {
+		return metal.Errorf(metal.Invalid, "kernel_parameters of machine %s may not hold %q: the network boot loader takes it for its own", spec.Name, bad)
+	}
 	if b := spec.BMC; b != nil && b.Type != "manual" && b.Address == "" {
 		return metal.Errorf(metal.Invalid, "the BMC of machine %s has no address", spec.Name)
 	}
 	slices.Sort(spec.Tags)
 	spec.Tags = slices.Compact(spec.Tags)
 	return nil
+}
+
+// unbootable returns what iPXE would take for a command or a variable of its own in kernel parameters; "" for none.
+func unbootable(parameters string) string {
+	for _, own := range []string{"${", ";", "||", "&&", "\n"} {
+		if strings.Contains(parameters, own) {
+			return own
+		}
+	}
+	for _, r := range parameters {
+		if r < ' ' || r > '~' {
+			return string(r)
+		}
+	}
+	return ""
 }
 
 // GetMachine reads a machine by id or name.
@@ -289,5 +324,15 @@ func (f *Fleet) Enlist(tx *store.Tx, h agentapi.Hello) (*metal.Machine, error) {
 		Spec: metal.MachineSpec{Name: "node-" + strings.ReplaceAll(string(h.BootMAC), ":", ""), MACs: macs, Arch: h.Arch, Pool: DefaultPool},
 	}
 	m.Hardware.Serial, m.Hardware.UUID = h.SMBIOS.Serial, h.SMBIOS.UUID
+	strangers, err := tx.Machines(store.MachineFilter{State: string(metal.New), Limit: mostStrangers})
+	if err != nil {
+		return nil, err
+	}
+	if len(strangers) == mostStrangers {
+		return nil, metal.Errorf(metal.Exhausted, "%d machines are new and wait to be adopted: adopt or forget some, and boot this one again", mostStrangers)
+	}
 	return m, f.insert(tx, m)
 }
+
+// mostStrangers bounds what anybody on the machines' network can fill the database with.
+const mostStrangers = 1000

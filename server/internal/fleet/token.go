@@ -5,6 +5,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
+	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
@@ -27,21 +28,39 @@ func hashToken(token string) []byte {
 	return sum[:]
 }
 
+// useNoted is how long a use of a token may go unnoted: a write for every request would cost more than it tells.
+const useNoted = time.Minute
+
 // Authenticate returns the name of a token; metal.Unauthorized for one that is not known.
 func (f *Fleet) Authenticate(ctx context.Context, token string) (name string, err error) {
-	err = f.cfg.DB.Read(ctx, func(tx *store.Tx) error {
-		name, err = tx.TokenByHash(hashToken(token))
+	var t store.Token
+	var stale bool
+	err = f.cfg.DB.Read(ctx, func(tx *store.Tx) (err error) {
+		t, err = tx.TokenByHash(hashToken(token))
+		stale = tx.Now.Sub(t.UsedAt) > useNoted
 		return err
 	})
 	if metal.CodeOf(err) == metal.NotFound {
 		return "", metal.Errorf(metal.Unauthorized, "the token is not valid: log in again, or ask for a new token")
 	}
-	return name, err
+	if err == nil && stale {
+		// A full disk must not lock people out of what they need to make room.
+		if err := f.cfg.DB.Update(ctx, func(tx *store.Tx) error { return tx.UseToken(t.Name) }); err != nil {
+			f.cfg.Log.Warn("note that a token was used", "token", t.Name, "error", err)
+		}
+	}
+	return t.Name, err
 }
 
-// MakeToken makes a token that did not exist.
-func (f *Fleet) MakeToken(ctx context.Context, name string) (token string, err error) {
+// MakeToken makes a token that did not exist. keep, where it is not nil, gets the token before it is valid: what
+// could not be kept is of no use to anybody.
+func (f *Fleet) MakeToken(ctx context.Context, name string, keep func(token string) error) (token string, err error) {
 	token, hash := newToken()
+	if keep != nil {
+		if err := keep(token); err != nil {
+			return "", err
+		}
+	}
 	return token, f.cfg.DB.Update(ctx, func(tx *store.Tx) error { return tx.InsertToken(name, hash) })
 }
 
@@ -70,7 +89,7 @@ func (f *Fleet) ListTokens(ctx context.Context, _ api.None) (l api.List[api.Toke
 
 // CreateToken makes a token and tells it, this once.
 func (f *Fleet) CreateToken(ctx context.Context, in api.CreateTokenRequest) (api.NewToken, error) {
-	token, err := f.MakeToken(ctx, in.Name)
+	token, err := f.MakeToken(ctx, in.Name, nil)
 	if metal.CodeOf(err) == metal.Conflict {
 		return api.NewToken{}, metal.Errorf(metal.Conflict, "there is a token %s already: revoke it, or choose another name", in.Name)
 	}

@@ -101,7 +101,7 @@ func (s *Store) free() (int64, error) {
 	if err := unix.Statfs(s.dir, &st); err != nil {
 		return 0, fmt.Errorf("look at the disk of the image store: %w", err)
 	}
-	return int64(st.Bavail) * int64(st.Bsize), nil
+	return int64(st.Bavail) * st.Bsize, nil
 }
 
 // mebibytes shows a size, rounded up.

@@ -103,8 +103,8 @@ func TestFetchDoesNotGlueTwoFilesTogether(t *testing.T) {
 	for _, ranges := range []bool{true, false} {
 		s := site{file: rawDisk(1 << 20), ranges: ranges, breakAt: 300_000, etag: func(n int) string { return fmt.Sprintf(`"v%d"`, n) }}
 		web := httptest.NewServer(&s)
-		defer web.Close()
 		_, err := fetchAll(t, testFetcher(), web.URL)
+		web.Close()
 		if metal.CodeOf(err) != metal.Conflict || !strings.Contains(err.Error(), "changed while it was fetched") {
 			t.Errorf("ranges %v: got %v; want a conflict", ranges, err)
 		}

@@ -38,7 +38,7 @@ func transient(err error) bool {
 // fault makes an error for the caller.
 func (d *download) fault(err error) error {
 	if d.ctx.Err() != nil {
-		return fmt.Errorf("fetch %s: %v", d.name, d.ctx.Err())
+		return fmt.Errorf("fetch %s: %w", d.name, d.ctx.Err())
 	}
 	var f *flaw
 	var status statusFault

@@ -160,7 +160,7 @@ func TestImportOfTheSameContentKeepsTheFileThatIsThere(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer g.Close()
-	if after, _ := g.Stat(); before.ModTime() != after.ModTime() {
+	if after, _ := g.Stat(); !before.ModTime().Equal(after.ModTime()) {
 		t.Error("got another file; want the one that was there")
 	}
 }

@@ -115,7 +115,7 @@ func (p *packer) produce(ctx context.Context, free <-chan *piece, work, order ch
 		if p.stream != nil {
 			n, err := fill(p.stream, pc.buf)
 			pc.raw = pc.buf[:n]
-			if last = err != nil; err != io.EOF {
+			if last = err != nil; err != io.EOF { //nolint:errorlint // a wrapped io.EOF is a failure, not the end
 				pc.err = err
 			}
 		} else {

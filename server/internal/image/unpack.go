@@ -64,7 +64,7 @@ func (u *unpacker) Read(p []byte) (int, error) {
 	if errors.Is(err, io.EOF) && u.end != nil && !u.end.whole() {
 		err = io.ErrUnexpectedEOF
 	}
-	if err != nil && err != io.EOF && u.kind != plain {
+	if err != nil && err != io.EOF && u.kind != plain { //nolint:errorlint // a wrapped io.EOF is a failure, not the end
 		err = u.fault(err)
 	}
 	return n, err

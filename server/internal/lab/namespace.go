@@ -41,7 +41,7 @@ func newNamespace(name string) (*namespace, error) {
 		runtime.LockOSThread()
 		handle, err := netns.NewNamed(name)
 		if err == nil {
-			handle.Close() // the thread and the name keep it
+			_ = handle.Close() // the thread and the name keep it
 		}
 		made <- err
 		if err != nil {

@@ -121,7 +121,9 @@ func tail(path string) string {
 	}
 	defer f.Close()
 	if info, err := f.Stat(); err == nil && info.Size() > most {
-		f.Seek(-most, io.SeekEnd)
+		if _, err := f.Seek(-most, io.SeekEnd); err != nil {
+			return ""
+		}
 	}
 	text, err := io.ReadAll(io.LimitReader(f, most))
 	if err != nil {

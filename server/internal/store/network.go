@@ -49,10 +49,9 @@ func (tx *Tx) Assign(a metal.Assignment) error {
 	return err
 }
 
-// Unassign takes all addresses from a machine.
-func (tx *Tx) Unassign(machineID string) error {
-	tx.namesChanged = true
-	_, err := tx.exec("addresses of "+machineID, "DELETE FROM assignment WHERE machine_id = $1", machineID)
+// Rebind says which NIC a machine's addresses are for.
+func (tx *Tx) Rebind(machineID string, mac metal.MAC) error {
+	_, err := tx.exec("addresses of "+machineID, "UPDATE assignment SET mac = $2 WHERE machine_id = $1", machineID, string(mac))
 	return err
 }
 

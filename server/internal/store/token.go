@@ -23,11 +23,16 @@ func (tx *Tx) InsertToken(name string, hash []byte) error {
 // DeleteToken revokes a token; metal.NotFound.
 func (tx *Tx) DeleteToken(name string) error { return tx.remove("token", name) }
 
-// TokenByHash returns the name of the token with this hash; metal.NotFound.
-func (tx *Tx) TokenByHash(hash []byte) (string, error) {
-	var name string
-	err := tx.one("such token", "SELECT name FROM token WHERE hash = $1", []any{hash}, &name)
-	return name, err
+// TokenByHash reads the token with this hash; metal.NotFound.
+func (tx *Tx) TokenByHash(hash []byte) (Token, error) {
+	t := Token{Hash: hash}
+	var created, used int64
+	err := tx.one("such token", "SELECT name, created_at, used_at FROM token WHERE hash = $1", []any{hash}, &t.Name, &created, &used)
+	t.CreatedAt = time.Unix(0, created).UTC()
+	if used > 0 {
+		t.UsedAt = time.Unix(0, used).UTC()
+	}
+	return t, err
 }
 
 // UseToken notes that a token was used.

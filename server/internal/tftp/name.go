@@ -15,7 +15,9 @@ const maxName = 400
 // is metal.Invalid.
 func Clean(name string) (string, error) {
 	// Some PXE ROMs take DHCP option 67 for a C string and send the end option, 0xff, that follows it in the packet.
-	name = strings.TrimRight(name, "\xff")
+	for strings.HasSuffix(name, "\xff") { // not TrimRight, which reads runes and would take every byte that is no UTF-8
+		name = name[:len(name)-1]
+	}
 	if len(name) > maxName {
 		return "", metal.Errorf(metal.Invalid, "file name of %d bytes; %d are allowed", len(name), maxName)
 	}

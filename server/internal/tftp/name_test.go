@@ -44,6 +44,7 @@ func TestNamesThatAreRefused(t *testing.T) {
 		{"the parent inside, though it stays below", "grub/../grub.cfg"},
 		{"the parent in backslashes", `..\..\secret`},
 		{"the parent before the end option", "..\xff"},
+		{"a byte at the end that is no UTF-8, and not the end option", "grub\xe9"},
 		{"a line break, which would forge a log line", "a\nb"},
 		{"a NUL", "a\x00b"},
 		{"bytes that are no text", "a\xc3\x28"},

@@ -76,7 +76,7 @@ func (s *Server) Run(ctx context.Context) error {
 		return errors.Join(fmt.Errorf("serve TFTP on %s: %w", s.conn.LocalAddr(), err), s.conn.Close())
 	}
 	<-stopped
-	s.conn.Close()     // in case ctx ended before Serve knew the socket; closing it twice is harmless
+	_ = s.conn.Close() // in case ctx ended before Serve knew the socket; closing it twice is harmless
 	library.Shutdown() // a request that was being taken in while the first one waited
 	return nil
 }

@@ -71,8 +71,8 @@ func TestSeveralInitramfsBecomeOneAndAPackedKernelIsUnpacked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer f.Close()
 		got, err := io.ReadAll(io.NewSectionReader(f, 0, 100))
+		f.Close()
 		if err != nil || string(got) != c.want {
 			t.Errorf("%v: got %q, %v; want %q", c.names, got, err, c.want)
 		}

@@ -21,8 +21,7 @@ const (
 type kernelAddress struct {
 	kind    int32
 	channel int16
-	lun     byte
-	_       byte
+	_       [2]byte // the LUN, which is 0, and padding
 }
 
 type kernelMessage struct {

@@ -219,7 +219,7 @@ func TestControllerFails(t *testing.T) {
 				t.Fatalf("got error %v; want one with %q and without the password", err, c.text)
 			}
 			for _, sentinel := range []error{bmc.ErrRefused, bmc.ErrUnreachable, bmc.ErrUnsupported} {
-				if got := errors.Is(err, sentinel); got != (sentinel == c.want) {
+				if got := errors.Is(err, sentinel); got != errors.Is(c.want, sentinel) {
 					t.Errorf("errors.Is(%v, %q): got %t", err, sentinel, got)
 				}
 			}

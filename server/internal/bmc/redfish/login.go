@@ -92,7 +92,7 @@ func (l *login) onlySystem(ctx context.Context) (string, error) {
 		}
 	}
 	err := l.with(ctx, func(client schemas.Client) error {
-		response, err := client.Get("/redfish/v1/Systems")
+		response, err := client.Get("/redfish/v1/Systems") //nolint:bodyclose // the deferred call closes it
 		defer schemas.DeferredCleanupHTTPResponse(response)
 		if err != nil {
 			return err

@@ -186,7 +186,7 @@ func TestControllerCopesWithHabits(t *testing.T) {
 				t.Errorf("got error %v; want %q", err, c.fails)
 			}
 			for _, sentinel := range []error{bmc.ErrRefused, bmc.ErrUnsupported} {
-				if got := errors.Is(err, sentinel); got != (sentinel == c.want) {
+				if got := errors.Is(err, sentinel); got != errors.Is(c.want, sentinel) {
 					t.Errorf("errors.Is(%v, %q): got %t", err, sentinel, got)
 				}
 			}

@@ -96,7 +96,7 @@ func TestReadAtNamesWhatIsWrongWithTheImage(t *testing.T) {
 		{"data behind the end of the file", 3, plain, entry(1 << 40), ErrTruncated},
 		{"a zero cluster in version 2", 2, plain, entry(flagZero), ErrCorrupt},
 		{"packed data behind the end of the file", 3, plain, entry(flagPacked | 1<<50), ErrTruncated},
-		{"packed data that is no deflate stream", 3, plain, entry(flagPacked | 0), ErrCorrupt},
+		{"packed data that is no deflate stream", 3, plain, entry(flagPacked), ErrCorrupt},
 		{"a plain cluster that is cut off", 3, plain, func(b []byte) []byte { return b[:len(b)-1] }, ErrTruncated},
 		{"a packed cluster that is cut off", 3, packed, func(b []byte) []byte { return b[:1536+2] }, ErrTruncated},
 	}
