@@ -5,7 +5,6 @@ package servertest
 import (
 	"context"
 	"fmt"
-	"io"
 	"log/slog"
 	"net"
 	"os"
@@ -46,7 +45,6 @@ type Option func(*options)
 type options struct {
 	config  string
 	process bool
-	log     io.Writer
 }
 
 // WithConfig adds HCL to the configuration.

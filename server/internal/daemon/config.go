@@ -60,7 +60,7 @@ type DNS struct {
 	Enabled *bool    `hcl:"enabled,optional"`
 	Listen  string   `hcl:"listen,optional"` // default: port 53 of our address on the interface
 	Forward []string `hcl:"forward,optional"`
-	Allow   []string `hcl:"allow,optional"` // networks that may have names looked up elsewhere; default: our subnets
+	Allow   []string `hcl:"allow,optional"` // networks that may have names looked up elsewhere; default: the interface's network
 }
 
 // NTP is the time server.

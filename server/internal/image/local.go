@@ -34,7 +34,7 @@ func (s *Store) openLocal(path string) (*os.File, int64, error) {
 		if err != nil {
 			return nil, 0, localFault(path, err)
 		}
-		defer root.Close() //nolint:revive // the loop ends here
+		defer root.Close()                                              //nolint:revive // the loop ends here
 		f, err := root.OpenFile(rel, os.O_RDONLY|syscall.O_NONBLOCK, 0) // a FIFO must not block
 		if err != nil {
 			return nil, 0, localFault(path, err)
