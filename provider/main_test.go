@@ -13,12 +13,15 @@ import (
 
 	"github.com/metalform/terraform-provider-metal/internal/client"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/servertest"
 )
 
-func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+func TestMain(m *testing.M) { servertest.Main(shielded{m}) }
 
-// runTests shields the tests from what the person who runs them has configured for Terraform and metalctl.
-func runTests(m *testing.M) int {
+type shielded struct{ *testing.M }
+
+// Run shields the tests from what the person who runs them has configured for Terraform and metalctl.
+func (m shielded) Run() int {
 	dir, err := os.MkdirTemp("", "provider")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -42,7 +45,7 @@ func runTests(m *testing.M) int {
 	if path, err := exec.LookPath("terraform"); err == nil {
 		os.Setenv("TF_ACC_TERRAFORM_PATH", path)
 	}
-	return m.Run()
+	return m.M.Run()
 }
 
 // needTerraform skips a test where there is no Terraform, which only a laptop may do.
@@ -57,10 +60,15 @@ func needTerraform(t *testing.T) {
 	t.Skip("terraform is not installed")
 }
 
-// lab is a server under test, and what a test may do to it behind Terraform's back.
-type lab struct {
+// endpoint is a server under test.
+type endpoint struct {
 	URL, Token string
 	CA         []byte
+}
+
+// lab is a server with its state in memory, and what a test may do to it behind Terraform's back.
+type lab struct {
+	endpoint
 	*fake
 }
 
@@ -68,17 +76,7 @@ func startLab(t *testing.T) *lab {
 	t.Helper()
 	needTerraform(t)
 	f, server := newFake(t)
-	return &lab{URL: server.URL, Token: fakeToken, fake: f}
-}
-
-// client calls the server as another person would.
-func (l *lab) client(t *testing.T) *client.Client {
-	t.Helper()
-	c, err := client.New(client.Config{URL: l.URL, Token: metal.NewSecret(l.Token), CA: l.CA})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
+	return &lab{endpoint{URL: server.URL, Token: fakeToken}, f}
 }
 
 // do changes the server's state behind Terraform's back.
@@ -89,17 +87,27 @@ func (l *lab) do(change func(f *fake)) {
 	l.touch()
 }
 
+// client calls the server as another person would.
+func (e *endpoint) client(t *testing.T) *client.Client {
+	t.Helper()
+	c, err := client.New(client.Config{URL: e.URL, Token: metal.NewSecret(e.Token), CA: e.CA})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
 // config is a configuration with the provider block on top.
-func (l *lab) config(body string) string {
-	return fmt.Sprintf("provider \"metal\" {\n  url    = %q\n  token  = %q\n  ca_pem = %q\n}\n%s", l.URL, l.Token, l.CA, body)
+func (e *endpoint) config(body string) string {
+	return fmt.Sprintf("provider \"metal\" {\n  url    = %q\n  token  = %q\n  ca_pem = %q\n}\n%s", e.URL, e.Token, e.CA, body)
 }
 
 // run applies the steps with the real Terraform and this provider inside the test's process.
-func (l *lab) run(t *testing.T, steps ...resource.TestStep) {
+func (e *endpoint) run(t *testing.T, steps ...resource.TestStep) {
 	t.Helper()
 	for i := range steps {
 		if steps[i].Config != "" {
-			steps[i].Config = l.config(steps[i].Config)
+			steps[i].Config = e.config(steps[i].Config)
 		}
 	}
 	resource.UnitTest(t, resource.TestCase{ProtoV6ProviderFactories: factories(), Steps: steps})

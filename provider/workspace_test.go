@@ -70,10 +70,12 @@ func (w *workspace) terraform(args ...string) string {
 	return strings.Join(strings.Fields(strings.ReplaceAll(out.String(), "│", " ")), " ")
 }
 
-func (w *workspace) wants(output, part string) {
+func (w *workspace) wants(output string, parts ...string) {
 	w.t.Helper()
-	if !strings.Contains(output, part) {
-		w.t.Errorf("got output without %q:\n%s", part, output)
+	for _, part := range parts {
+		if !strings.Contains(output, part) {
+			w.t.Errorf("got output without %q:\n%s", part, output)
+		}
 	}
 }
 
