@@ -48,6 +48,7 @@ type Machine struct {
 	refuse map[agentapi.StepKind]*metal.Failure // what the agent fails at
 	dead   bool                                 // it never calls back
 	mute   bool                                 // its installed system never calls back
+	disk   int64                                // bytes of its disk
 	boots  int
 	steps  []agentapi.StepKind
 	seed   map[string]string // of the system on its disk
@@ -59,7 +60,7 @@ func (s *Server) NewMachine(t testing.TB, n int) *Machine {
 	t.Helper()
 	m := &Machine{
 		MAC: metal.MAC(fmt.Sprintf("52:54:00:77:00:%02x", n)), server: s, log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		refuse: map[agentapi.StepKind]*metal.Failure{}, uuid: fmt.Sprintf("00000000-0000-4000-8000-0000000000%02x", n),
+		refuse: map[agentapi.StepKind]*metal.Failure{}, uuid: fmt.Sprintf("00000000-0000-4000-8000-0000000000%02x", n), disk: 8 << 30,
 	}
 	m.BMCFake = &bmctest.Fake{OnPowerOn: func(bmctest.Boot) { m.powerOn() }, OnPowerOff: m.powerOff, OnReset: func(bmctest.Boot) { m.powerOff(); m.powerOn() }}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -98,6 +99,12 @@ func (m *Machine) Die() { m.mu.Lock(); m.dead = true; m.mu.Unlock() }
 
 // Mute makes installed systems never call back.
 func (m *Machine) Mute() { m.mu.Lock(); m.mute = true; m.mu.Unlock() }
+
+// SilenceBMC makes the BMC answer nothing.
+func (m *Machine) SilenceBMC() { m.IPMI.SetFaults(bmctest.Faults{Silent: true}) }
+
+// SetDisk makes the disk another one, of that many bytes. The server learns of it with the next inventory.
+func (m *Machine) SetDisk(bytes int64) { m.mu.Lock(); m.disk = bytes; m.mu.Unlock() }
 
 // Mend ends every fault that the methods above, and those of its BMC, have made.
 func (m *Machine) Mend() {
@@ -300,7 +307,7 @@ func (m *Machine) do(s *agentapi.Step) agentapi.Result {
 	if r.Failure != nil {
 		return r
 	}
-	disk := metal.Disk{Name: "vda", Serial: "DISK-" + string(m.MAC), Bytes: 8 << 30, BlockSize: 512, Bus: "virtio"}
+	disk := metal.Disk{Name: "vda", Serial: "DISK-" + string(m.MAC), Bytes: m.disk, BlockSize: 512, Bus: "virtio"}
 	var output any
 	switch s.Kind {
 	case agentapi.StepInventory:

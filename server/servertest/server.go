@@ -55,8 +55,9 @@ func AsProcess() Option { return func(o *options) { o.process = true } }
 
 const childVariable = "METALD_OF_A_TEST"
 
-// Main runs metald when this process was started as one by AsProcess, and the tests otherwise. It is for TestMain.
-func Main(m *testing.M) {
+// Main runs metald when this process was started as one by AsProcess, and the tests otherwise. It is for TestMain, and
+// m is its argument, or what prepares more before it runs the tests.
+func Main(m interface{ Run() int }) {
 	config := os.Getenv(childVariable)
 	if config == "" {
 		os.Exit(m.Run())

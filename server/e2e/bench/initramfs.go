@@ -19,7 +19,7 @@ const bareInit = "github.com/metalform/terraform-provider-metal/server/e2e/bench
 // networkModules are what the machine's NIC needs, in the order in which they can be loaded.
 func networkModules() []string {
 	return []string{
-		"virtio", "virtio_ring", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover", "virtio_net",
+		"virtio_ring", "virtio", "virtio_pci_legacy_dev", "virtio_pci_modern_dev", "virtio_pci", "failover", "net_failover", "virtio_net",
 	}
 }
 

@@ -33,6 +33,9 @@ func main() {
 	}
 }
 
+// roundTime bounds one round, which takes a minute on a quiet computer.
+const roundTime = 10 * time.Minute
+
 // A bench is both racks, ours and the peer's.
 type bench struct {
 	ours ours
@@ -125,7 +128,7 @@ func (b *bench) measure(ctx context.Context, assets demo.Assets) error {
 
 // round measures everything once, ours and the peer's. Meanwhile the other one's machine is off.
 func (b *bench) round(ctx context.Context, assets demo.Assets, boot, deploy *comparison) error {
-	ctx, cancel := context.WithTimeout(ctx, 15*time.Minute)
+	ctx, cancel := context.WithTimeout(ctx, roundTime)
 	defer cancel()
 	machine, err := b.ours.declare(ctx)
 	if err != nil {

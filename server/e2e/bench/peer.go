@@ -158,7 +158,8 @@ func (p *peer) boot(ctx context.Context) error {
 	case <-p.ready:
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("wait for the bare init of the peer: %w", ctx.Err())
+		console, _ := os.ReadFile(p.node.Console) // without it the error is short of a hint
+		return fmt.Errorf("wait for the bare init of the peer: %w; the end of its console:\n%s", ctx.Err(), console[max(0, len(console)-2000):])
 	}
 }
 

@@ -24,7 +24,9 @@ func main() {
 	if err := report(context.Background()); err != nil {
 		fmt.Fprintln(os.Stderr, "bareinit:", err)
 	}
-	select {} // the first process must not end
+	for { // the first process must not end
+		_ = unix.Pause()
+	}
 }
 
 func report(ctx context.Context) error {
