@@ -23,14 +23,16 @@ func TestCommandLine(t *testing.T) {
 	needTerraform(t)
 	p := &program{}
 	for name, run := range map[string]func(*testing.T, *program){
-		"an interrupted deployment is not tainted and goes on": interruptedDeployment,
-		"an interrupted commissioning goes on":                 interruptedCommissioning,
-		"secrets are in no state, plan or log":                 secretsStaySecret,
-		"a plan says what a change does to a machine":          planSaysWhatHappens,
-		"a refresh of a thousand machines takes a dozen calls": refreshOfAThousand,
-		"a missing server is told with the way to name it":     missingServer,
-		"every example is valid":                               examples,
-		"the quickstart does what its README promises":         quickstart,
+		"an interrupted deployment is not tainted and goes on":      interruptedDeployment,
+		"an interrupted commissioning goes on":                      interruptedCommissioning,
+		"secrets are in no state, plan or log":                      secretsStaySecret,
+		"a plan says what a change does to a machine":               planSaysWhatHappens,
+		"a refresh of a thousand machines takes a dozen calls":      refreshOfAThousand,
+		"a missing server is told with the way to name it":          missingServer,
+		"every example is valid":                                    examples,
+		"the quickstart does what its README promises":              quickstart,
+		"an apply outlives the server that is killed in the middle": killedServer,
+		"examples that need no real hardware are applied":           appliedExamples,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/terraform-plugin-testing/knownvalue"
 	"github.com/hashicorp/terraform-plugin-testing/plancheck"
 	"github.com/hashicorp/terraform-plugin-testing/statecheck"
+	"github.com/hashicorp/terraform-plugin-testing/tfjsonpath"
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
@@ -147,27 +148,35 @@ func TestATriggerDeploysTheContentThatTheImageHasNow(t *testing.T) {
 	t.Parallel()
 	r := startRack(t)
 	box := r.server.NewMachine(t, 4)
-	config := func(path string) string {
-		return machine("n1", box, servertest.BMCPassword, "") + theirs("debian", path) +
-			system("image = metal_image.debian.name\nredeploy_trigger = metal_image.debian.digest")
-	}
-	one, two := r.image(t, "one.raw", "one"), r.image(t, "two.raw", "two")
-	digest := func(content string) knownvalue.Check { return text(digestOf(string(servertest.Disk(content)))) }
-	r.run(t,
-		resource.TestStep{
-			Config:            config(one),
-			ConfigStateChecks: []statecheck.StateCheck{check("metal_deployment.web", "digest", digest("one"))},
-		},
-		resource.TestStep{
-			Config:           config(two),
-			ConfigPlanChecks: inPlace("metal_deployment.web"),
+	file := filepath.Join(t.TempDir(), "debian.img")
+	step := func(content, origin string) resource.TestStep {
+		disk := string(servertest.Disk(content))
+		digest := text(digestOf(disk))
+		return resource.TestStep{
+			PreConfig: func() {
+				write(t, file, disk)
+				r.image(t, content, content)
+			},
+			Config: machine("n1", box, servertest.BMCPassword, "") + "resource \"metal_image\" \"debian\" {\n name = \"debian\"\n reports = true\n" + origin + "\n}\n" +
+				system("image = metal_image.debian.name\nredeploy_trigger = metal_image.debian.digest"),
+			ConfigPlanChecks: resource.ConfigPlanChecks{PreApply: []plancheck.PlanCheck{plancheck.ExpectUnknownValue("metal_image.debian", tfjsonpath.New("digest"))}},
 			ConfigStateChecks: []statecheck.StateCheck{
-				check("metal_image.debian", "digest", digest("two")), check("metal_deployment.web", "digest", digest("two")),
+				check("metal_image.debian", "digest", digest), check("metal_deployment.web", "digest", digest),
 				check("metal_deployment.web", "pending_changes", knownvalue.SetSizeExact(0)),
 			},
-		},
-	)
-	if got := writes(box); got != 2 {
-		t.Errorf("got the disk written %d times; want 2", got)
+			Check: r.once(t),
+		}
+	}
+	source := func(content string) string {
+		return fmt.Sprintf("source = %q", filepath.Join(r.server.Images, content))
+	}
+	sent := fmt.Sprintf("file = %q", file)
+	steps := []resource.TestStep{step("one", source("one")), step("two", source("two")), step("three", sent), step("four", sent)}
+	for i := range steps[1:] {
+		steps[i+1].ConfigPlanChecks.PreApply = append(steps[i+1].ConfigPlanChecks.PreApply, inPlace("metal_deployment.web").PreApply...)
+	}
+	r.run(t, steps...)
+	if got := writes(box); got != len(steps) {
+		t.Errorf("got the disk written %d times; want %d", got, len(steps))
 	}
 }

@@ -1,6 +1,9 @@
 package main
 
 import (
+	"context"
+	"net/netip"
+
 	"github.com/hashicorp/terraform-plugin-framework-validators/int64validator"
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
@@ -24,8 +27,9 @@ func subnetSchema() schema.Schema {
 			"name": nameAttribute("Name of the subnet."),
 			"cidr": schema.StringAttribute{
 				Required: true, CustomType: textType{spelling: networkSpelling},
-				MarkdownDescription: "The network in CIDR form, host bits zero, as in `10.20.0.0/24`. Another network replaces the subnet.",
-				PlanModifiers:       []planmodifier.String{respelled{networkSpelling}, stringplanmodifier.RequiresReplace()},
+				MarkdownDescription: "The network in CIDR form, host bits zero, as in `10.20.0.0/24`. One that contains it takes its place; any other network replaces the subnet.",
+				PlanModifiers: []planmodifier.String{respelled{networkSpelling}, stringplanmodifier.RequiresReplaceIf(
+					moves, "Another network replaces the subnet, unless it contains the former one.", "Another network replaces the subnet, unless it contains the former one.")},
 			},
 			"fabric": schema.StringAttribute{
 				Optional: true, Computed: true, Default: stringdefault.StaticString("default"),
@@ -94,4 +98,11 @@ func dhcpOff() types.Object {
 		"enabled": types.BoolValue(false), "lease_seconds": types.Int64Value(defaultLease),
 		"ranges": types.ListNull(types.ObjectType{AttrTypes: rangeAttributes()}),
 	})
+}
+
+// moves says whether addresses of the former network are not in the planned one. Enlarging takes nothing from anybody.
+func moves(_ context.Context, req planmodifier.StringRequest, resp *stringplanmodifier.RequiresReplaceIfFuncResponse) {
+	from, fromErr := netip.ParsePrefix(req.StateValue.ValueString())
+	to, toErr := netip.ParsePrefix(req.PlanValue.ValueString())
+	resp.RequiresReplace = fromErr != nil || toErr != nil || to.Bits() > from.Bits() || !to.Contains(from.Addr())
 }

@@ -30,9 +30,20 @@ func call[In, Out any](ctx context.Context, c *Client, e api.Endpoint[In, Out], 
 	return callFor(ctx, c, c.patience, e, in)
 }
 
-func callFor[In, Out any](ctx context.Context, c *Client, patience time.Duration, e api.Endpoint[In, Out], in In) (Out, error) {
-	var out Out
+// callAgain is call for a POST that is safe to repeat as well: it changes nothing, or finds what the first one made.
+func callAgain[In, Out any](ctx context.Context, c *Client, e api.Endpoint[In, Out], in In) (Out, error) {
 	r, err := newRequest(e.Method, e.Path, in)
+	r.again = true
+	return answerTo[Out](ctx, c, c.patience, r, err)
+}
+
+func callFor[In, Out any](ctx context.Context, c *Client, patience time.Duration, e api.Endpoint[In, Out], in In) (Out, error) {
+	r, err := newRequest(e.Method, e.Path, in)
+	return answerTo[Out](ctx, c, patience, r, err)
+}
+
+func answerTo[Out any](ctx context.Context, c *Client, patience time.Duration, r request, err error) (Out, error) {
+	var out Out
 	if err != nil {
 		return out, &metal.Error{Code: metal.Invalid, Message: err.Error()}
 	}
@@ -124,7 +135,8 @@ func (c *Client) httpRequest(ctx context.Context, r *request) (*http.Request, er
 	return req, nil
 }
 
-// repeatable says whether sending a request twice has the same effect as sending it once (RFC 9110, 9.2.2).
+// repeatable says whether sending a request twice has the same effect as sending it once (RFC 9110, 9.2.2): by its
+// method, or because it has a key by which the server knows the second one again.
 func repeatable(r *request) bool {
 	if r.stream != nil {
 		return false
@@ -133,7 +145,7 @@ func repeatable(r *request) bool {
 	case http.MethodGet, http.MethodPut, http.MethodDelete:
 		return true
 	default:
-		return false
+		return r.again || r.header.Get("Idempotency-Key") != ""
 	}
 }
 

@@ -29,7 +29,7 @@ func (c *Client) DeleteAllocation(ctx context.Context, in api.DeleteAllocationRe
 
 // PreviewAllocation says which machine a claim would get, and why not the others.
 func (c *Client) PreviewAllocation(ctx context.Context, in api.PreviewAllocationRequest) (api.AllocationPreview, error) {
-	return call(ctx, c, api.PreviewAllocation, in)
+	return callAgain(ctx, c, api.PreviewAllocation, in)
 }
 
 // ListDeployments lists deployments.
@@ -44,7 +44,7 @@ func (c *Client) GetDeployment(ctx context.Context, in api.GetDeploymentRequest)
 
 // CreateDeployment deploys an image to an allocated machine.
 func (c *Client) CreateDeployment(ctx context.Context, in api.CreateDeploymentRequest) (metal.Deployment, error) {
-	return call(ctx, c, api.CreateDeployment, in)
+	return callAgain(ctx, c, api.CreateDeployment, in)
 }
 
 // UpdateDeployment changes what is deployed.
@@ -54,7 +54,7 @@ func (c *Client) UpdateDeployment(ctx context.Context, in api.UpdateDeploymentRe
 
 // PlanDeployment says what a change would do.
 func (c *Client) PlanDeployment(ctx context.Context, in api.PlanDeploymentRequest) (metal.Impact, error) {
-	return call(ctx, c, api.PlanDeployment, in)
+	return callAgain(ctx, c, api.PlanDeployment, in)
 }
 
 // DeleteDeployment takes the system off the machine, which stays allocated.

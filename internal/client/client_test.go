@@ -134,6 +134,18 @@ func TestOnlySafeCallsAreRepeated(t *testing.T) {
 			_, err := c.CommissionMachine(t.Context(), api.CommandRequest{ByID: api.ByID{ID: "m"}})
 			return err
 		}},
+		{"POST with a key", true, func() error {
+			_, err := c.CommissionMachine(t.Context(), api.CommandRequest{ByID: api.ByID{ID: "m"}, Key: "once"})
+			return err
+		}},
+		{"POST that finds what the first one made", true, func() error {
+			_, err := c.CreateDeployment(t.Context(), api.CreateDeploymentRequest{})
+			return err
+		}},
+		{"POST that only asks", true, func() error {
+			_, err := c.PreviewAllocation(t.Context(), api.PreviewAllocationRequest{})
+			return err
+		}},
 		{"a stream", false, func() error {
 			_, err := c.UploadImage(t.Context(), api.UploadImageRequest{ByName: api.ByName{Name: "i"}, Body: strings.NewReader("x")})
 			return err

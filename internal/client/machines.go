@@ -14,7 +14,7 @@ func (c *Client) ListMachines(ctx context.Context, in api.ListMachinesRequest) (
 
 // CreateMachine declares a machine, or adopts one that enlisted itself.
 func (c *Client) CreateMachine(ctx context.Context, in api.CreateMachineRequest) (metal.Machine, error) {
-	return call(ctx, c, api.CreateMachine, in)
+	return callAgain(ctx, c, api.CreateMachine, in)
 }
 
 // GetMachine reads a machine.

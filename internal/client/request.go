@@ -22,6 +22,7 @@ type request struct {
 	body   []byte    // JSON, or nil
 	stream io.Reader // instead of body: sent once
 	wait   time.Duration
+	again  bool // safe to repeat whatever the method
 }
 
 // newRequest fills an endpoint's path, query, headers and body from the struct tags of in (path, query, header, and

@@ -151,3 +151,31 @@ func TestChangesThatDoNotRedeployWaitAndAreShown(t *testing.T) {
 		t.Errorf("redeploying what is protected: got %v; want a conflict that says so", err)
 	}
 }
+
+func TestAForgottenMachineDoesNotComeBackByItself(t *testing.T) {
+	s := servertest.Start(t)
+	box := s.NewMachine(t, 4)
+	m := s.Commission(t, s.Declare(t, "n4", box).ID)
+	if err := s.Client.DeleteMachine(t.Context(), api.DeleteMachineRequest{ByID: byID(m.ID)}); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		power, err := box.BMCFake.Power(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if power == metal.PowerOff {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the agent of a forgotten machine still runs; want it to power the machine off")
+		}
+	}
+	l, err := s.Client.ListMachines(t.Context(), api.ListMachinesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(l.Items) != 0 {
+		t.Errorf("machines: got %+v; want none: the boot that was under way must not enlist it again", l.Items)
+	}
+}

@@ -3,6 +3,7 @@ package servertest
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -255,6 +256,10 @@ func (m *Machine) agent(ctx context.Context, token string) (disk bool) {
 			if metal.CodeOf(err) == metal.Unauthorized {
 				return false // boots again
 			}
+			if errors.Is(err, agentapi.ErrGone) {
+				m.leave(ctx)
+				return false
+			}
 			greeted = err == nil
 		}
 		if !greeted {
@@ -262,6 +267,10 @@ func (m *Machine) agent(ctx context.Context, token string) (disk bool) {
 			continue
 		}
 		s, err := c.Next(ctx, 20*time.Second)
+		if errors.Is(err, agentapi.ErrGone) {
+			m.leave(ctx)
+			return false
+		}
 		if err != nil {
 			greeted = metal.CodeOf(err) != metal.Unauthorized
 			pause(ctx, 20*time.Millisecond)
@@ -291,11 +300,16 @@ func (m *Machine) agent(ctx context.Context, token string) (disk bool) {
 			m.mu.Unlock()
 			return m.BMCFake.NextBoot().Device == metal.BootDisk
 		case s.Kind == agentapi.StepPowerOff:
-			go func() { _ = m.BMCFake.SetPower(context.Background(), false) }()
-			<-ctx.Done()
+			m.leave(ctx)
 		}
 	}
 	return false
+}
+
+// leave powers the machine off from inside, and returns when it is.
+func (m *Machine) leave(ctx context.Context) {
+	go func() { _ = m.BMCFake.SetPower(context.Background(), false) }()
+	<-ctx.Done()
 }
 
 // do pretends to do a step.

@@ -39,6 +39,10 @@ func (e *Engine) Hello(ctx context.Context, h agentapi.Hello, enlist Enlister) (
 			return err
 		} else if used != nil && used.BootID != h.BootID {
 			return metal.Errorf(metal.Unauthorized, "the boot token was used by another boot: boot the machine from the network again")
+		} else if used != nil {
+			if _, err := tx.Machine(used.MachineID); err != nil { // forgotten since: this boot does not enlist it anew
+				return err
+			}
 		}
 		if m, err = recognise(tx, mac, h); err != nil {
 			return err

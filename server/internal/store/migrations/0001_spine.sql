@@ -127,9 +127,10 @@ CREATE TABLE operation_log (
   PRIMARY KEY (operation_id, number)
 ) STRICT;
 
--- One boot of a machine into the RAM environment. The nonce of its boot token is unique: a token works once.
+-- One boot of a machine into the RAM environment. The nonce of its boot token is unique: a token works once. The row
+-- outlives a machine that is forgotten: its agent is told so, and does not enlist again.
 CREATE TABLE boot_session (
-  machine_id TEXT PRIMARY KEY REFERENCES machine (id) ON DELETE CASCADE,
+  machine_id TEXT PRIMARY KEY,
   nonce      TEXT NOT NULL UNIQUE,
   boot_id    TEXT NOT NULL,
   hash       BLOB NOT NULL UNIQUE,
