@@ -27,7 +27,8 @@ func machineSchema(ctx context.Context) schema.Schema {
 	return schema.Schema{
 		MarkdownDescription: "A physical machine: how it is recognised, and how its power is controlled. A machine that enlisted itself and has one of the " +
 			"MAC addresses is adopted, never duplicated. What runs on the machine is the business of `metal_allocation` and `metal_deployment`. " +
-			"Destroying this resource forgets the machine; it erases nothing, and is refused while the machine is allocated.",
+			"Destroying this resource forgets the machine; it erases nothing, and is refused while the machine is allocated. A machine that goes on " +
+			"booting from the network enlists itself again, as one that nobody has declared.",
 		Attributes: map[string]schema.Attribute{
 			"id": idAttribute("Stable identity of the machine: `m-` and 12 characters."),
 			"name": schema.StringAttribute{

@@ -45,6 +45,16 @@ func (r *rack) machines(t *testing.T) []metal.Machine {
 	return l.Items
 }
 
+// wantNone checks, after a destroy, that no machine is declared. One that is still on may have enlisted itself anew.
+func (r *rack) wantNone(t *testing.T) {
+	t.Helper()
+	for _, m := range r.machines(t) {
+		if m.Declared {
+			t.Errorf("after the destroy: got machine %+v; want none", m)
+		}
+	}
+}
+
 // writes counts how often an agent wrote the disk of a machine.
 func writes(box *servertest.Machine) (n int) {
 	for _, step := range box.Steps() {

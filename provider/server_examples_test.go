@@ -53,7 +53,5 @@ func appliedExamples(t *testing.T, p *program) {
 	w.wants(w.terraform("plan", "-no-color"), "No changes")
 	w.wants(box.Seed()["user-data"]+box.Seed()["vendor-data"]+box.Seed()["meta-data"], "ops@example.net")
 	w.terraform("destroy", "-auto-approve", "-no-color")
-	if got := r.machines(t); len(got) != 0 {
-		t.Errorf("after the destroy: got machines %+v; want none", got)
-	}
+	r.wantNone(t)
 }

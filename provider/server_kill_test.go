@@ -28,9 +28,7 @@ func killedServer(t *testing.T, p *program) {
 	if killed = r.killDuring(t, w, "destroy", "-auto-approve", "-no-color"); len(killed) == 0 {
 		t.Errorf("got metald not killed during the destroy")
 	}
-	if got := r.machines(t); len(got) != 0 {
-		t.Errorf("after the destroy: got machines %+v; want none", got)
-	}
+	r.wantNone(t)
 }
 
 // killDuring runs a command of Terraform that must succeed, and kills metald once at each step that it sees of an

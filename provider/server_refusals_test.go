@@ -110,9 +110,7 @@ func TestSubnetsThatClashOrAreFullAreToldAndMended(t *testing.T) {
 			ConfigPlanChecks: inPlace("metal_subnet.small"),
 		},
 	)
-	if got := r.machines(t); len(got) != 0 {
-		t.Errorf("after the destroy: got machines %+v; want none", got)
-	}
+	r.wantNone(t)
 }
 
 func TestAClaimThatNothingMeetsSaysWhyOfEachMachine(t *testing.T) {

@@ -57,8 +57,9 @@ func quickstart(t *testing.T, p *program) {
 	w.wants(w.terraform("state", "show", "-no-color", "metal_deployment.web"), id)
 	w.wants(w.terraform("plan", "-no-color", "-var=image=other"), "No changes")
 	w.terraform("destroy", "-auto-approve", "-no-color", "-var=image=other")
-	if got := r.machines(t); len(got) != 0 || n1.Seed() != nil {
-		t.Errorf("after the destroy: got machines %+v and seed %v; want none, and wiped disks", got, n1.Seed())
+	r.wantNone(t)
+	if n1.Seed() != nil {
+		t.Errorf("after the destroy: got seed %v on the disk; want it wiped", n1.Seed())
 	}
 }
 
@@ -119,9 +120,7 @@ func TestEveryResourceOnTheRealServer(t *testing.T) {
 		},
 		resource.TestStep{Config: all, ConfigPlanChecks: action("metal_deployment.web", plancheck.ResourceActionNoop)},
 	)
-	if got := r.machines(t); len(got) != 0 {
-		t.Errorf("after the destroy: got machines %+v; want none", got)
-	}
+	r.wantNone(t)
 }
 
 const everyDataSource = `
