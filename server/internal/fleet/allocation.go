@@ -161,7 +161,7 @@ func nothingFree(name string, spec metal.AllocationSpec, others []metal.Match) e
 	}
 	return &metal.Error{
 		Code:    metal.Exhausted,
-		Message: fmt.Sprintf("cannot claim a machine for allocation %s: none of %d machines in and outside of pool %s is free and matches", name, len(others), spec.Pool),
+		Message: fmt.Sprintf("cannot claim a machine for allocation %s: none of %d machines is in pool %s, free and a match", name, len(others), spec.Pool),
 		Detail:  strings.Join(lines, "\n"),
 	}
 }
