@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -99,7 +100,8 @@ func on[In, Out any](f *fake, e api.Endpoint[In, Out], do func(r *http.Request) 
 
 func problem(w http.ResponseWriter, err error) {
 	p := api.Problem{Code: metal.CodeOf(err), Message: err.Error()}
-	if e, ok := err.(*metal.Error); ok {
+	var e *metal.Error
+	if errors.As(err, &e) {
 		p.Detail, p.Operation = e.Detail, e.Operation
 	}
 	answer(w, api.Status(p.Code), p)

@@ -61,6 +61,10 @@ type reader[T any] struct {
 	list  func(ctx context.Context, page api.Page, ids []string) (api.List[T], error)
 	id    func(T) string
 
+	// turn is held by the one fetch under way. The others wait for it: the page that it reads ahead may spare them
+	// theirs, so that the number of calls does not depend on how the reads fall in time.
+	turn chan struct{}
+
 	mu    sync.Mutex
 	calls int
 	after string // where the next page begins
@@ -76,7 +80,7 @@ type aged[T any] struct {
 func newReader[In, T any](
 	list func(context.Context, In) (api.List[T], error), request func(api.Page, []string) In, id func(T) string,
 ) *reader[T] {
-	r := &reader[T]{id: id, ahead: map[string]aged[T]{}}
+	r := &reader[T]{id: id, turn: make(chan struct{}, 1), ahead: map[string]aged[T]{}}
 	r.list = func(ctx context.Context, page api.Page, ids []string) (api.List[T], error) {
 		return list(ctx, request(page, ids))
 	}
@@ -101,9 +105,25 @@ func (r *reader[T]) known(id string, now time.Time) (T, bool) {
 }
 
 func (r *reader[T]) fetch(ctx context.Context, ids []string) (map[string]T, error) {
+	select {
+	case r.turn <- struct{}{}:
+		defer func() { <-r.turn }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	found := make(map[string]T, len(ids))
-	page := api.Page{Limit: len(ids)}
-	got, err := r.list(ctx, page, ids)
+	var missing []string
+	for _, id := range ids {
+		if object, ok := r.known(id, time.Now()); ok {
+			found[id] = object
+		} else {
+			missing = append(missing, id)
+		}
+	}
+	if len(missing) == 0 {
+		return found, nil
+	}
+	got, err := r.list(ctx, api.Page{Limit: len(missing)}, missing)
 	if err != nil {
 		return nil, err
 	}

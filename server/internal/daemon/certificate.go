@@ -28,7 +28,7 @@ const (
 
 // certificates returns the server's certificate and the authority that clients need to trust it. The user's own
 // files are taken as they are. Otherwise an authority is made at first start and kept; the server's certificate is
-// made anew at every start, for the names and addresses it has then.
+// made anew at every start and renewed while it runs, for the names and addresses it has then.
 func certificates(c *Config, names []string, now time.Time) (tls.Certificate, []byte, error) {
 	if c.API.Cert != "" {
 		pair, err := tls.LoadX509KeyPair(c.API.Cert, c.API.Key)

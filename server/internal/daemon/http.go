@@ -28,12 +28,12 @@ func (d *Daemon) openAPI(ctx context.Context) error {
 	if err := d.firstToken(ctx); err != nil {
 		return err
 	}
-	pair, ca, err := certificates(d.cfg, d.certificateNames(), time.Now())
+	certificate, ca, err := newRenewal(d.cfg, d.certificateNames, time.Now, d.log)
 	if err != nil {
 		return err
 	}
 	handler := httpapi.New(d.fleet, d.fleet, httpapi.Info{CA: ca}, d.log)
-	secure := tls.NewListener(d.api, &tls.Config{Certificates: []tls.Certificate{pair}, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
+	secure := tls.NewListener(d.api, &tls.Config{GetCertificate: certificate.certificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
 	d.add("api", "https://"+d.api.Addr().String(), serveHTTP(secure, handler, d.log))
 	return nil
 }
