@@ -38,6 +38,12 @@ var may = map[string][]string{
 	"server/internal/udp":  {"internal/metal"},
 	"server/internal/seal": {},
 	"server/internal/ipam": {"internal/metal"},
+	// The network as it is in memory: fed from the store by daemon, asked by the services.
+	"server/internal/lease":     {"internal/metal", "server/internal/ipam"},
+	"server/internal/zone":      {"internal/metal"},
+	"server/internal/link":      {"internal/metal"},
+	"server/internal/neighbour": {"internal/metal"},
+	"server/internal/dhcp6":     {"internal/metal", "server/internal/udp", "server/internal/boot"},
 
 	"server/internal/bmc":         {"internal/metal"},
 	"server/internal/bmc/ipmi":    {"internal/metal", "server/internal/bmc"},
@@ -55,7 +61,7 @@ var may = map[string][]string{
 	"server/internal/agent/...":   {"internal/metal", "server/internal/agentapi", "server/internal/agent/..."},
 	"server/internal/dhcp":        {"internal/metal", "server/internal/udp", "server/internal/boot"},
 	"server/internal/tftp":        {"internal/metal", "server/internal/udp"},
-	"server/internal/dns":         {"internal/metal", "server/internal/udp"},
+	"server/internal/dns":         {"internal/metal", "server/internal/udp", "server/internal/zone"},
 	"server/internal/ntp":         {"internal/metal", "server/internal/udp"},
 	"server/internal/ra":          {"internal/metal"},
 	"server/internal/lab":         {"internal/metal", "server/internal/bmc/bmctest"},
@@ -73,6 +79,8 @@ var may = map[string][]string{
 		"server/internal/metadata", "server/internal/agentapi",
 	},
 	"server/e2e":                {},
+	"server/e2e/benchnet":       {"internal/...", "server/e2e/benchnet/..."},
+	"server/e2e/benchnet/...":   {"internal/...", "server/e2e/benchnet/..."},
 	"server/e2e/bench":          {"internal/...", "server/internal/lab", "server/internal/lab/..."},
 	"server/e2e/bench/bareinit": {"server/internal/agent/..."},
 

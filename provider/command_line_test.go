@@ -33,6 +33,7 @@ func TestCommandLine(t *testing.T) {
 		"the quickstart does what its README promises":              quickstart,
 		"an apply outlives the server that is killed in the middle": killedServer,
 		"examples that need no real hardware are applied":           appliedExamples,
+		"a whole network is applied and destroyed at once":          appliedNetwork,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -42,6 +42,7 @@ type fake struct {
 	userData    map[string]string
 	operations  map[string]*fakeOperation
 	started     []metal.OperationKind
+	network     network
 }
 
 type fakeOperation struct {
@@ -59,6 +60,7 @@ func newFake(t *testing.T) (*fake, *httptest.Server) {
 		operations: map[string]*fakeOperation{},
 	}
 	f.serveThings()
+	f.serveNetwork()
 	f.serveImages()
 	f.serveMachines()
 	f.serveClaims()

@@ -20,7 +20,7 @@ type poolDataModel struct {
 }
 
 func (m *poolDataModel) set(p metal.Pool) {
-	m.poolModel.set(p)
+	m.label(p.Name, p.Description)
 	m.Machines, m.Ready = types.Int64Value(int64(p.Machines)), types.Int64Value(int64(p.Ready))
 }
 

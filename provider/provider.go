@@ -135,7 +135,9 @@ func (m *providerModel) config(diags *diag.Diagnostics) client.Config {
 // Resources lists what can be managed.
 func (p *metalProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
-		newPoolResource, newSubnetResource, newImageResource, newSSHKeyResource,
+		pools().resource, subnets().resource, newImageResource, sshKeys().resource,
+		fabrics().resource, spaces().resource, vlans().resource, ranges().resource, reservations().resource, routes().resource,
+		devices().resource, zones().resource, records().resource, dnsKeys().resource,
 		newMachineResource, newAllocationResource, newDeploymentResource,
 	}
 }
@@ -144,8 +146,12 @@ func (p *metalProvider) Resources(context.Context) []func() resource.Resource {
 func (p *metalProvider) DataSources(context.Context) []func() datasource.DataSource {
 	return []func() datasource.DataSource{
 		newPoolDataSource, newPoolsDataSource, newSubnetDataSource, newSubnetsDataSource,
-		newImageDataSource, newImagesDataSource, newSSHKeyDataSource,
+		newImageDataSource, newImagesDataSource, sshKeys().dataSource,
 		newMachineDataSource, newMachinesDataSource, newMachineInventoryDataSource,
+		fabrics().dataSource, fabrics().dataSources, spaces().dataSource, spaces().dataSources, vlans().dataSource, vlans().dataSources,
+		ranges().dataSource, ranges().dataSources, reservations().dataSource, reservations().dataSources,
+		routes().dataSource, routes().dataSources, devices().dataSource, devices().dataSources,
+		zones().dataSource, zones().dataSources, records().dataSource, records().dataSources, newLeasesDataSource, newAddressesDataSource,
 		newAllocationDataSource, newAllocationPreviewDataSource, newDeploymentDataSource,
 	}
 }

@@ -20,13 +20,23 @@ const (
 
 // readers refresh the objects in a state, each kind with few calls.
 type readers struct {
-	pools       *reader[metal.Pool]
-	subnets     *reader[metal.Subnet]
-	images      *reader[metal.Image]
-	sshKeys     *reader[metal.SSHKey]
-	machines    *reader[metal.Machine]
-	allocations *reader[metal.Allocation]
-	deployments *reader[metal.Deployment]
+	pools        *reader[metal.Pool]
+	fabrics      *reader[metal.Fabric]
+	spaces       *reader[metal.Space]
+	vlans        *reader[metal.VLAN]
+	subnets      *reader[metal.Subnet]
+	ranges       *reader[metal.IPRange]
+	reservations *reader[metal.Reservation]
+	routes       *reader[metal.StaticRoute]
+	devices      *reader[metal.Device]
+	zones        *reader[metal.Zone]
+	records      *reader[metal.RecordSet]
+	dnsKeys      *reader[metal.DNSKey]
+	images       *reader[metal.Image]
+	sshKeys      *reader[metal.SSHKey]
+	machines     *reader[metal.Machine]
+	allocations  *reader[metal.Allocation]
+	deployments  *reader[metal.Deployment]
 }
 
 func newReaders(c *client.Client) readers {
@@ -36,17 +46,30 @@ func newReaders(c *client.Client) readers {
 	byID := func(page api.Page, ids []string) api.ListByIDsRequest {
 		return api.ListByIDsRequest{Page: page, IDs: ids}
 	}
+	byKey := func(page api.Page, keys []string) api.ListRecordSetsRequest {
+		return api.ListRecordSetsRequest{Page: page, Keys: keys}
+	}
 	machines := func(page api.Page, ids []string) api.ListMachinesRequest {
 		return api.ListMachinesRequest{Page: page, IDs: ids}
 	}
 	return readers{
-		pools:       newReader(c.ListPools, named, func(p metal.Pool) string { return p.Name }),
-		subnets:     newReader(c.ListSubnets, named, func(s metal.Subnet) string { return s.Name }),
-		images:      newReader(c.ListImages, named, func(i metal.Image) string { return i.Name }),
-		sshKeys:     newReader(c.ListSSHKeys, named, func(k metal.SSHKey) string { return k.Name }),
-		machines:    newReader(c.ListMachines, machines, func(m metal.Machine) string { return m.ID }),
-		allocations: newReader(c.ListAllocations, byID, func(a metal.Allocation) string { return a.ID }),
-		deployments: newReader(c.ListDeployments, byID, func(d metal.Deployment) string { return d.ID }),
+		pools:        newReader(c.ListPools, named, func(p metal.Pool) string { return p.Name }),
+		fabrics:      newReader(c.ListFabrics, named, func(f metal.Fabric) string { return f.Name }),
+		spaces:       newReader(c.ListSpaces, named, func(s metal.Space) string { return s.Name }),
+		vlans:        newReader(c.ListVLANs, named, func(v metal.VLAN) string { return v.Name }),
+		subnets:      newReader(c.ListSubnets, named, func(s metal.Subnet) string { return s.Name }),
+		ranges:       newReader(c.ListRanges, named, func(r metal.IPRange) string { return r.Name }),
+		reservations: newReader(c.ListReservations, named, func(r metal.Reservation) string { return r.Name }),
+		routes:       newReader(c.ListStaticRoutes, named, func(r metal.StaticRoute) string { return r.Name }),
+		devices:      newReader(c.ListDevices, named, func(d metal.Device) string { return d.Name }),
+		zones:        newReader(c.ListZones, named, func(z metal.Zone) string { return z.Name }),
+		records:      newReader(c.ListRecordSets, byKey, recordKey),
+		dnsKeys:      newReader(c.ListDNSKeys, named, func(k metal.DNSKey) string { return k.Name }),
+		images:       newReader(c.ListImages, named, func(i metal.Image) string { return i.Name }),
+		sshKeys:      newReader(c.ListSSHKeys, named, func(k metal.SSHKey) string { return k.Name }),
+		machines:     newReader(c.ListMachines, machines, func(m metal.Machine) string { return m.ID }),
+		allocations:  newReader(c.ListAllocations, byID, func(a metal.Allocation) string { return a.ID }),
+		deployments:  newReader(c.ListDeployments, byID, func(d metal.Deployment) string { return d.ID }),
 	}
 }
 

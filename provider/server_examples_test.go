@@ -3,9 +3,11 @@ package main
 import (
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/server/servertest"
 )
 
@@ -29,29 +31,60 @@ func appliedExamples(t *testing.T, p *program) {
 		output "free" { value = module.data_sources_metal_subnet.free_addresses }
 		output "why_not" { value = module.data_sources_metal_allocation_preview.why_not }
 	`))
+	// These need the internet, or a machine of their own.
+	more := []string{"resources/metal_machine", "resources/metal_allocation", "resources/metal_deployment", "resources/metal_image", "network", "provider"}
 	var root strings.Builder
-	for _, dir := range exampleDirs(t) {
-		name := strings.NewReplacer("/", "_", "-", "_").Replace(dir)
-		kind, after := filepath.Base(dir), ""
-		switch {
-		case strings.HasPrefix(dir, "data-sources/"):
-			after = "  depends_on = [module.instance, module.resources_metal_subnet]\n"
-		case kind == "instance" || kind == "metal_pool" || kind == "metal_ssh_key" || kind == "metal_subnet":
-		default:
-			continue // needs the internet, or a machine of its own
+	module := func(dir string) string { return strings.NewReplacer("/", "_", "-", "_").Replace(dir) }
+	applied := []string{"module.instance"}
+	dirs := slices.DeleteFunc(exampleDirs(t), func(dir string) bool { return slices.Contains(more, dir) })
+	for _, dir := range dirs {
+		if strings.HasPrefix(dir, "resources/") {
+			applied = append(applied, "module."+module(dir))
+		}
+	}
+	for _, dir := range dirs {
+		name, arguments := module(dir), arguments(dir)
+		if strings.HasPrefix(dir, "data-sources/") {
+			arguments = "  depends_on = [" + strings.Join(applied, ", ") + "]\n"
 		}
 		copyDir(t, filepath.Join(examplesDir, dir), filepath.Join(w.dir, name))
-		if kind == "instance" {
-			continue
+		if filepath.Base(dir) == "instance" {
+			continue // it is called above
 		}
 		write(t, filepath.Join(w.dir, name, "required.tf"), requirement)
-		fmt.Fprintf(&root, "module %q {\n  source = \"./%s\"\n%s}\n", name, name, after)
+		fmt.Fprintf(&root, "module %q {\n  source = \"./%s\"\n%s}\n", name, name, arguments)
 	}
 	write(t, filepath.Join(w.dir, "modules.tf"), root.String())
 	w.terraform("get", "-no-color")
-	w.wants(w.terraform("apply", "-auto-approve", "-no-color"), `fqdn = "db1.fleet.test"`, "free = 25", `"it is deployed", "it has no tag gpu"`)
+	w.wants(w.terraform("apply", "-auto-approve", "-no-color"), `fqdn = "db1.fleet.test"`, "free = 203", `"it is deployed", "it has no tag gpu"`)
 	w.wants(w.terraform("plan", "-no-color"), "No changes")
 	w.wants(box.Seed()["user-data"]+box.Seed()["vendor-data"]+box.Seed()["meta-data"], "ops@example.net")
 	w.terraform("destroy", "-auto-approve", "-no-color")
 	r.wantNone(t)
+}
+
+// appliedNetwork applies the example of a whole network at once, plans nothing after it, and destroys it at once.
+func appliedNetwork(t *testing.T, p *program) {
+	r := startRack(t)
+	w := newWorkspace(t, p, r.config(`
+		module "network" { source = "./network" }
+		output "printer" { value = module.network.printer }
+		output "switch" { value = module.network.switch }
+		output "free" { value = module.network.free }
+	`))
+	copyDir(t, filepath.Join(examplesDir, "network"), filepath.Join(w.dir, "network"))
+	w.terraform("get", "-no-color")
+	out := w.terraform("apply", "-auto-approve", "-no-color")
+	w.wants(out, `printer = "printer.site.example.net is 10.40.10.2"`, `"10.40.20.11"`, `"10.40.10.3 to 10.40.10.99"`, `"10.40.10.220 to 10.40.10.254"`)
+	w.wants(w.terraform("plan", "-no-color"), "No changes")
+	w.terraform("destroy", "-auto-approve", "-no-color")
+	subnets, err := r.client(t).ListSubnets(t.Context(), api.ListByNamesRequest{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, s := range subnets.Items {
+		if strings.HasPrefix(s.Name, "site-") {
+			t.Errorf("after the destroy: got subnet %s; want none of the example's", s.Name)
+		}
+	}
 }

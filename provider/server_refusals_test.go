@@ -86,7 +86,7 @@ func TestSubnetsThatClashOrAreFullAreToldAndMended(t *testing.T) {
 		return `resource "metal_subnet" "small" {
 			name = "a-small"
 			cidr = "` + cidr + `"
-			dhcp = { enabled = true }
+			dhcp = { mode = "authoritative" }
 		}
 		resource "metal_machine" "n" {
 			count      = ` + machines + `
@@ -103,7 +103,7 @@ func TestSubnetsThatClashOrAreFullAreToldAndMended(t *testing.T) {
 		},
 		resource.TestStep{
 			Config:      config("10.78.0.0/30", "3"),
-			ExpectError: says(`Cannot declare machine n\d.*Subnet a-small \(10.78.0.0/30\) has no address left for machine n\d`),
+			ExpectError: says(`Cannot declare machine n\d.*Subnet a-small \(10.78.0.0/30\) has no free address left`),
 		},
 		resource.TestStep{
 			Config:           config("10.78.0.0/29", "3"),

@@ -16,51 +16,28 @@ type subnetDataModel struct {
 	subnetModel
 	Total    types.Int64 `tfsdk:"total"`
 	Assigned types.Int64 `tfsdk:"assigned"`
+	Dynamic  types.Int64 `tfsdk:"dynamic"`
+	Reserved types.Int64 `tfsdk:"reserved"`
 	Leased   types.Int64 `tfsdk:"leased"`
 	Free     types.Int64 `tfsdk:"free"`
 }
 
 func (m *subnetDataModel) set(ctx context.Context, s metal.Subnet) diag.Diagnostics {
 	m.Total, m.Assigned = types.Int64Value(s.Use.Total), types.Int64Value(s.Use.Assigned)
+	m.Dynamic, m.Reserved = types.Int64Value(s.Use.Dynamic), types.Int64Value(s.Use.Reserved)
 	m.Leased, m.Free = types.Int64Value(s.Use.Leased), types.Int64Value(s.Use.Free)
 	return m.subnetModel.set(ctx, s)
 }
 
 func subnetAttributes() map[string]schema.Attribute {
-	address := func(description string) schema.StringAttribute {
-		return schema.StringAttribute{Computed: true, CustomType: textType{spelling: addressSpelling}, MarkdownDescription: description}
-	}
-	addresses := func(description string) schema.ListAttribute {
-		return schema.ListAttribute{Computed: true, ElementType: textType{spelling: addressSpelling}, MarkdownDescription: description}
-	}
-	return map[string]schema.Attribute{
-		"id":      computedText("The subnet's name."),
-		"name":    computedText("Name of the subnet."),
-		"cidr":    schema.StringAttribute{Computed: true, CustomType: textType{spelling: networkSpelling}, MarkdownDescription: "The network in CIDR form."},
-		"fabric":  computedText("Layer-2 fabric."),
-		"vlan":    computedNumber("VLAN id within the fabric; 0 is untagged."),
-		"gateway": address("Default router that clients are told."),
-		"dns":     addresses("Name servers that clients are told; null: the server itself."),
-		"ntp":     addresses("Time servers that clients are told; null: the server itself."),
-		"domain":  computedText("DNS domain of the machines' names; null: the server's."),
-		"dhcp": schema.SingleNestedAttribute{
-			Computed: true, MarkdownDescription: "How the server answers DHCP here.",
-			Attributes: map[string]schema.Attribute{
-				"enabled":       computedBool("Whether it answers DHCP."),
-				"lease_seconds": computedNumber("How long clients that nobody declared keep an address, in seconds."),
-				"ranges": schema.ListNestedAttribute{
-					Computed: true, MarkdownDescription: "Addresses for clients that nobody declared.",
-					NestedObject: schema.NestedAttributeObject{Attributes: map[string]schema.Attribute{
-						"first": address("First address of the range."), "last": address("Last address of the range."),
-					}},
-				},
-			},
-		},
+	return with(computed(subnetSchema().Attributes), map[string]schema.Attribute{
 		"total":    computedNumber("Usable addresses."),
-		"assigned": computedNumber("Addresses that belong to machines."),
+		"assigned": computedNumber("Addresses that belong to machines, devices and reservations, outside of the ranges."),
+		"dynamic":  computedNumber("Addresses in the dynamic ranges."),
+		"reserved": computedNumber("Addresses in reserved ranges, or the gateway's or a server's."),
 		"leased":   computedNumber("Addresses that other clients hold now."),
-		"free":     computedNumber("Addresses that nobody has."),
-	}
+		"free":     computedNumber("Addresses that can still be assigned."),
+	})
 }
 
 func newSubnetDataSource() datasource.DataSource {

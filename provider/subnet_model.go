@@ -22,13 +22,21 @@ type subnetModel struct {
 	DNS     types.List   `tfsdk:"dns"`
 	NTP     types.List   `tfsdk:"ntp"`
 	Domain  types.String `tfsdk:"domain"`
+	Search  types.List   `tfsdk:"search"`
 	DHCP    types.Object `tfsdk:"dhcp"`
 }
 
 type dhcpModel struct {
-	Enabled      types.Bool  `tfsdk:"enabled"`
-	Ranges       types.List  `tfsdk:"ranges"`
-	LeaseSeconds types.Int64 `tfsdk:"lease_seconds"`
+	Mode         types.String `tfsdk:"mode"`
+	Ranges       types.List   `tfsdk:"ranges"`
+	LeaseSeconds types.Int64  `tfsdk:"lease_seconds"`
+	Options      types.Object `tfsdk:"options"`
+	Delegation   types.Object `tfsdk:"delegation"`
+}
+
+type delegationModel struct {
+	CIDR   textValue   `tfsdk:"cidr"`
+	Length types.Int64 `tfsdk:"length"`
 }
 
 type rangeModel struct {
@@ -44,10 +52,16 @@ func rangeAttributes() map[string]attr.Type {
 
 func dhcpAttributes() map[string]attr.Type {
 	return map[string]attr.Type{
-		"enabled": types.BoolType, "lease_seconds": types.Int64Type,
-		"ranges": types.ListType{ElemType: types.ObjectType{AttrTypes: rangeAttributes()}},
+		"mode": types.StringType, "lease_seconds": types.Int64Type, "ranges": types.ListType{ElemType: types.ObjectType{AttrTypes: rangeAttributes()}},
+		"options": types.ObjectType{AttrTypes: optionsTypes()}, "delegation": types.ObjectType{AttrTypes: delegationTypes()},
 	}
 }
+
+func delegationTypes() map[string]attr.Type {
+	return map[string]attr.Type{"cidr": textType{spelling: networkSpelling}, "length": types.Int64Type}
+}
+
+func (m *subnetModel) key() types.String { return m.ID }
 
 // set copies what the server says.
 func (m *subnetModel) set(ctx context.Context, s metal.Subnet) diag.Diagnostics {
@@ -58,9 +72,12 @@ func (m *subnetModel) set(ctx context.Context, s metal.Subnet) diag.Diagnostics 
 	m.Gateway = newText(m.Gateway, addressSpelling, addressText(s.Spec.Gateway))
 	m.DNS = newTexts(m.DNS, addressSpelling, s.Spec.DNS, netip.Addr.String)
 	m.NTP = newTexts(m.NTP, addressSpelling, s.Spec.NTP, netip.Addr.String)
-	m.Domain = newString(m.Domain, s.Spec.Domain)
+	m.Domain, m.Search = newString(m.Domain, s.Spec.Domain), newList(m.Search, s.Spec.Search)
 
-	prior := dhcpModel{Ranges: types.ListNull(types.ObjectType{AttrTypes: rangeAttributes()})}
+	prior := dhcpModel{
+		Ranges:  types.ListNull(types.ObjectType{AttrTypes: rangeAttributes()}),
+		Options: types.ObjectNull(optionsTypes()), Delegation: types.ObjectNull(delegationTypes()),
+	}
 	var diags diag.Diagnostics
 	if !m.DHCP.IsNull() && !m.DHCP.IsUnknown() {
 		diags = m.DHCP.As(ctx, &prior, basetypes.ObjectAsOptions{})
@@ -76,10 +93,25 @@ func (m *subnetModel) set(ctx context.Context, s metal.Subnet) diag.Diagnostics 
 	if len(s.Spec.DHCP.Ranges) > 0 {
 		ranges = types.ListValueMust(types.ObjectType{AttrTypes: rangeAttributes()}, elements(s.Spec.DHCP.Ranges, rangeValue))
 	}
+	mode := s.Spec.DHCP.Mode
+	if mode == "" {
+		mode = metal.DHCPOff
+	}
+	options, more := newOptions(ctx, prior.Options, s.Spec.DHCP.Options)
 	m.DHCP = types.ObjectValueMust(dhcpAttributes(), map[string]attr.Value{
-		"enabled": types.BoolValue(s.Spec.DHCP.Enabled), "ranges": ranges, "lease_seconds": types.Int64Value(int64(lease)),
+		"mode": types.StringValue(string(mode)), "ranges": ranges, "lease_seconds": types.Int64Value(int64(lease)),
+		"options": options, "delegation": delegationValue(s.Spec.DHCP.Delegation),
 	})
-	return diags
+	return append(diags, more...)
+}
+
+func delegationValue(p *metal.PrefixPool) attr.Value {
+	if p == nil {
+		return types.ObjectNull(delegationTypes())
+	}
+	return types.ObjectValueMust(delegationTypes(), map[string]attr.Value{
+		"cidr": textValue{types.StringValue(p.CIDR.String()), networkSpelling}, "length": types.Int64Value(int64(p.Length)),
+	})
 }
 
 func rangeValue(r metal.AddrRange) attr.Value {
@@ -114,7 +146,16 @@ func (m *subnetModel) spec(ctx context.Context) (metal.SubnetSpec, diag.Diagnost
 		DNS:     read.addrs(m.DNS),
 		NTP:     read.addrs(m.NTP),
 		Domain:  m.Domain.ValueString(),
-		DHCP:    metal.DHCPSpec{Enabled: dhcp.Enabled.ValueBool(), LeaseSeconds: int(dhcp.LeaseSeconds.ValueInt64())},
+		Search:  stringsOf(m.Search),
+		DHCP:    metal.DHCPSpec{Mode: metal.DHCPMode(dhcp.Mode.ValueString()), LeaseSeconds: int(dhcp.LeaseSeconds.ValueInt64())},
+	}
+	options, more := optionsOf(ctx, dhcp.Options)
+	diags.Append(more...)
+	spec.DHCP.Options = options
+	if !dhcp.Delegation.IsNull() {
+		var d delegationModel
+		diags.Append(dhcp.Delegation.As(ctx, &d, basetypes.ObjectAsOptions{})...)
+		spec.DHCP.Delegation = &metal.PrefixPool{CIDR: read.prefix(d.CIDR.ValueString()), Length: int(d.Length.ValueInt64())}
 	}
 	for _, r := range ranges {
 		spec.DHCP.Ranges = append(spec.DHCP.Ranges, metal.AddrRange{First: read.addr(r.First.ValueString()), Last: read.addr(r.Last.ValueString())})
@@ -142,6 +183,17 @@ func (r addressReader) addrs(list types.List) []netip.Addr {
 		out = append(out, r.addr(text))
 	}
 	return out
+}
+
+func (r addressReader) mac(text string) metal.MAC {
+	if text == "" {
+		return ""
+	}
+	mac, err := metal.ParseMAC(text)
+	if err != nil {
+		r.diags.AddError("Not a MAC address", err.Error())
+	}
+	return mac
 }
 
 func (r addressReader) prefix(text string) netip.Prefix {

@@ -8,7 +8,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework-validators/listvalidator"
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/int64default"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
@@ -51,14 +50,15 @@ func subnetSchema() schema.Schema {
 				Optional:            true,
 				MarkdownDescription: "DNS domain of the machines' names. Default: the server's.",
 			},
+			"search": schema.ListAttribute{
+				Optional: true, ElementType: types.StringType, MarkdownDescription: "Domains in which clients look for short names, in their order. Default: the domain.",
+			},
 			"dhcp": schema.SingleNestedAttribute{
 				Optional: true, Computed: true, Default: objectdefault.StaticValue(dhcpOff()),
 				MarkdownDescription: "Whether and how the server answers DHCP here. Default: it does not.",
 				Attributes: map[string]schema.Attribute{
-					"enabled": schema.BoolAttribute{
-						Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-						MarkdownDescription: "Answer DHCP on this subnet. Default: `false`.",
-					},
+					"mode": choice("`authoritative`: give addresses, and refuse those of other networks; `proxy`: addresses come from the site's own server, "+
+						"and machines are told here what to boot; `off`. Default: `off`.", "off", "authoritative", "proxy", "off"),
 					"ranges": schema.ListNestedAttribute{
 						Optional:            true,
 						MarkdownDescription: "Addresses for clients that nobody declared, such as machines that boot for the first time. Default: none.",
@@ -71,6 +71,19 @@ func subnetSchema() schema.Schema {
 						Optional: true, Computed: true, Default: int64default.StaticInt64(defaultLease),
 						MarkdownDescription: "How long such a client keeps its address, in seconds, at least 60. Default: `600`.",
 						Validators:          []validator.Int64{int64validator.AtLeast(60)},
+					},
+					"options": optionsAttribute("clients of the subnet"),
+					"delegation": schema.SingleNestedAttribute{
+						Optional: true, MarkdownDescription: "Prefixes that routers among the clients may have (DHCPv6 IA_PD). Default: none.",
+						Attributes: map[string]schema.Attribute{
+							"cidr": schema.StringAttribute{
+								Required: true, CustomType: textType{spelling: networkSpelling}, MarkdownDescription: "Network that the prefixes come from, in CIDR form.",
+								PlanModifiers: []planmodifier.String{respelled{networkSpelling}},
+							},
+							"length": schema.Int64Attribute{
+								Required: true, MarkdownDescription: "Length of each prefix.", Validators: []validator.Int64{int64validator.Between(1, 128)},
+							},
+						},
 					},
 				},
 			},
@@ -95,8 +108,9 @@ func rangeEnd(description string) schema.StringAttribute {
 
 func dhcpOff() types.Object {
 	return types.ObjectValueMust(dhcpAttributes(), map[string]attr.Value{
-		"enabled": types.BoolValue(false), "lease_seconds": types.Int64Value(defaultLease),
-		"ranges": types.ListNull(types.ObjectType{AttrTypes: rangeAttributes()}),
+		"mode": types.StringValue("off"), "lease_seconds": types.Int64Value(defaultLease),
+		"ranges":  types.ListNull(types.ObjectType{AttrTypes: rangeAttributes()}),
+		"options": types.ObjectNull(optionsTypes()), "delegation": types.ObjectNull(delegationTypes()),
 	})
 }
 

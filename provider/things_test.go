@@ -142,15 +142,19 @@ func TestSubnetIsMadeImportedAndChangedInPlace(t *testing.T) {
 	)
 }
 
-const rackSubnet = `resource "metal_subnet" "rack" {
+const rackSubnet = `resource "metal_vlan" "rack" {
+	name = "rack"
+	vid  = 20
+}
+resource "metal_subnet" "rack" {
 	name    = "rack"
 	cidr    = "10.20.0.0/24"
-	vlan    = 20
+	vlan    = metal_vlan.rack.vid
 	gateway = "10.20.0.1"
 	dns     = ["10.20.0.2", "FD00::0:2"]
 	domain  = "rack.test"
 	dhcp = {
-		enabled = true
+		mode = "authoritative"
 		ranges  = [{ first = "10.20.0.100", last = "10.20.0.199" }]
 	}
 }`

@@ -51,6 +51,16 @@ func newSet[S ~string](prior types.Set, now []S) types.Set {
 	return types.SetValueMust(types.StringType, elements(now, stringElement))
 }
 
+func newList[S ~string](prior types.List, now []S) types.List {
+	if len(now) == 0 {
+		if prior.IsUnknown() || len(prior.Elements()) > 0 || prior.IsNull() {
+			return types.ListNull(types.StringType)
+		}
+		return prior
+	}
+	return types.ListValueMust(types.StringType, elements(now, stringElement))
+}
+
 // computedSet is a set that only the server writes: it is never null.
 func computedSet(now []string) types.Set {
 	return types.SetValueMust(types.StringType, elements(now, stringElement))

@@ -18,8 +18,8 @@ resource "metal_subnet" "rack" {
   gateway = var.gateway
 
   dhcp = {
-    enabled = true
-    ranges  = [{ first = cidrhost(var.cidr, 200), last = cidrhost(var.cidr, 249) }]
+    mode   = "authoritative"
+    ranges = [{ first = cidrhost(var.cidr, 200), last = cidrhost(var.cidr, 249) }]
   }
 }
 

@@ -11,7 +11,7 @@ type MAC string
 // ParseMAC reads a MAC address written with colons, dashes, dots (Cisco) or nothing between the digits.
 // It returns an Invalid error for anything else, and for the zero and group addresses, which no NIC may own (IEEE 802-2014, 8.2).
 func ParseMAC(s string) (MAC, error) {
-	raw, err := hex.DecodeString(strings.NewReplacer(":", "", "-", "", ".", "").Replace(strings.TrimSpace(s)))
+	raw, err := hex.DecodeString(strings.Map(digit, strings.TrimSpace(s)))
 	if err != nil || len(raw) != 6 {
 		return "", Errorf(Invalid, "%q is not a MAC address: write six pairs of hex digits, as in 52:54:00:12:34:56", s)
 	}
@@ -24,19 +24,28 @@ func ParseMAC(s string) (MAC, error) {
 	return MACOf(raw), nil
 }
 
+// digit leaves out what may stand between the digits.
+func digit(r rune) rune {
+	if r == ':' || r == '-' || r == '.' {
+		return -1
+	}
+	return r
+}
+
 // MACOf returns the MAC of raw bytes, without checks; empty when raw is not six bytes long.
 func MACOf(raw []byte) MAC {
 	if len(raw) != 6 {
 		return ""
 	}
-	var b strings.Builder
+	const digits = "0123456789abcdef"
+	var text [17]byte
 	for i, c := range raw {
 		if i > 0 {
-			b.WriteByte(':')
+			text[3*i-1] = ':'
 		}
-		b.WriteString(hex.EncodeToString([]byte{c}))
+		text[3*i], text[3*i+1] = digits[c>>4], digits[c&15]
 	}
-	return MAC(b.String())
+	return MAC(text[:])
 }
 
 // UnmarshalText parses and canonicalises, so that a MAC read from JSON or a file is always canonical. Empty text is

@@ -24,7 +24,7 @@ import (
 
 // Subnet returns a subnet that serves addresses of a network, without dynamic ranges.
 func Subnet(cidr string) metal.SubnetSpec {
-	return metal.SubnetSpec{CIDR: netip.MustParsePrefix(cidr), DHCP: metal.DHCPSpec{Enabled: true}}
+	return metal.SubnetSpec{CIDR: netip.MustParsePrefix(cidr), DHCP: metal.DHCPSpec{Mode: metal.DHCPAuthoritative}}
 }
 
 // Account of every simulated BMC.

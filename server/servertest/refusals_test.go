@@ -154,11 +154,11 @@ func TestRefusalsTellWhatToDo(t *testing.T) {
 	wantRefusal(t, "deleting a subnet that is used", c.DeleteSubnet(ctx, api.DeleteByNameRequest{ByName: api.ByName{Name: "fleet"}}), metal.Conflict, m.ID)
 	wantRefusal(t, "moving it", second(c.PutSubnet(ctx, api.PutSubnetRequest{ByName: api.ByName{Name: "fleet"}, Body: servertest.Subnet("10.79.0.0/16")})), metal.Conflict, "10.77.0.1")
 	must(t, second(c.PutSubnet(ctx, api.PutSubnetRequest{ByName: api.ByName{Name: "a-small"}, Body: metal.SubnetSpec{
-		CIDR: netip.MustParsePrefix("10.78.0.0/30"), Gateway: netip.MustParseAddr("10.78.0.1"), DHCP: metal.DHCPSpec{Enabled: true}}})))
+		CIDR: netip.MustParsePrefix("10.78.0.0/30"), Gateway: netip.MustParseAddr("10.78.0.1"), DHCP: metal.DHCPSpec{Mode: metal.DHCPAuthoritative}}})))
 	s.Declare(t, "n53", s.NewMachine(t, 53))
 	box := s.NewMachine(t, 54)
 	_, err = c.CreateMachine(ctx, api.CreateMachineRequest{Body: api.MachineBody{MachineSpec: metal.MachineSpec{Name: "n54", MACs: []metal.MAC{box.MAC}}}})
-	wantRefusal(t, "a machine for a full subnet", err, metal.Exhausted, "subnet a-small (10.78.0.0/30) has no address left for machine n54")
+	wantRefusal(t, "a machine for a full subnet", err, metal.Exhausted, "subnet a-small (10.78.0.0/30) has no free address left")
 	if _, err := c.GetMachine(ctx, api.GetMachineRequest{ByID: byID("n54")}); metal.CodeOf(err) != metal.NotFound {
 		t.Errorf("the machine that was refused: got %v; want it not there", err)
 	}

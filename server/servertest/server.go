@@ -101,7 +101,8 @@ api { listen = %q }
 boot { listen = %q }
 images { directories = [%q] }
 %s`, s.Dir, apiAddr, bootAddr, s.Images, strings.Join([]string{
-		disabled("dhcp"), disabled("tftp"), disabled("router_advertisements"), disabled("dns"), disabled("ntp"), o.config,
+		disabled("dhcp"), disabled("tftp"), disabled("router_advertisements"), disabled("dns"), disabled("ntp"),
+		"neighbours {\n  probe = false\n  listen = false\n}\n", o.config,
 	}, ""))
 	s.must(os.WriteFile(s.config, []byte(text), 0o600))
 	s.must(os.MkdirAll(s.Images, 0o755))

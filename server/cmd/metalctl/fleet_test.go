@@ -164,7 +164,7 @@ func (f *fleet) GetInventory(context.Context, api.ByID) (metal.Inventory, error)
 }
 
 // serve starts a server with the fleet and points the environment at it. No login of the person is read.
-func serve(t *testing.T, f *fleet) string {
+func serve(t *testing.T, f httpapi.Fleet) string {
 	t.Helper()
 	server := httptest.NewServer(httpapi.New(f, tokens{}, httpapi.Info{}, slog.New(slog.DiscardHandler)))
 	t.Cleanup(server.Close)

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"io"
-	"os"
 	"strings"
 
 	"github.com/jedib0t/go-pretty/v6/table"
@@ -63,20 +61,11 @@ func (a *app) keysCommand() *cobra.Command {
 
 // readKey reads a public key, and sends no private one.
 func (a *app) readKey(file string) (string, error) {
-	in := a.in
-	if file != "-" {
-		f, err := os.Open(file)
-		if err != nil {
-			return "", metal.Errorf(metal.Invalid, "read the public key: %w", err)
-		}
-		defer f.Close()
-		in = f
-	}
-	text, err := io.ReadAll(io.LimitReader(in, maxKey+1))
+	text, err := a.readFile(file, maxKey)
 	if err != nil {
-		return "", metal.Errorf(metal.Invalid, "read the public key: %w", err)
+		return "", err
 	}
-	key := strings.TrimSpace(string(text))
+	key := strings.TrimSpace(text)
 	if strings.Contains(key, "PRIVATE KEY") {
 		return "", metal.Errorf(metal.Invalid, "%s holds a private key, which is not sent: give the public one, as in %s.pub", file, file)
 	}

@@ -66,7 +66,7 @@ func TestErrorsArePrintedOnceWithTheirEvidence(t *testing.T) {
 		{"machines list --colour", "error: unknown flag: --colour: see metalctl machines list --help\n"},
 		{"machines show", "error: accepts 1 arg(s), received 0\n"},
 		{"machines add n1 --mac hello", "error: \"hello\" is not a MAC address: write six pairs of hex digits, as in 52:54:00:12:34:56\n"},
-		{"subnets set boot --range 10.0.0.1", "error: --range: \"10.0.0.1\" is not a range: write it as in 10.0.0.100-10.0.0.200\n"},
+		{"subnets set boot --range 10.0.0.1", "error: invalid argument \"10.0.0.1\" for \"--range\" flag: \"10.0.0.1\" is not a range: write it as in 10.0.0.100-10.0.0.200: see metalctl subnets set --help\n"},
 	}
 	for _, c := range cases {
 		t.Run(c.line, func(t *testing.T) {
@@ -213,12 +213,12 @@ func TestAnImageIsUploadedFromAFile(t *testing.T) {
 func TestSetChangesOnlyWhatFlagsName(t *testing.T) {
 	f := &fleet{}
 	serve(t, f)
-	if code, _, errOut := metalctl(t, "subnets set boot --gateway 10.0.0.1 --dhcp --range 10.0.0.100-10.0.0.200"); code != 0 {
+	if code, _, errOut := metalctl(t, "subnets set boot --gateway 10.0.0.1 --dhcp authoritative --range 10.0.0.100-10.0.0.200"); code != 0 {
 		t.Fatal(errOut)
 	}
 	want := metal.SubnetSpec{
 		CIDR: netip.MustParsePrefix("10.0.0.0/24"), Fabric: "default", Domain: "lab", Gateway: netip.MustParseAddr("10.0.0.1"),
-		DHCP: metal.DHCPSpec{Enabled: true, LeaseSeconds: 600, Ranges: []metal.AddrRange{{First: netip.MustParseAddr("10.0.0.100"), Last: netip.MustParseAddr("10.0.0.200")}}},
+		DHCP: metal.DHCPSpec{Mode: metal.DHCPAuthoritative, LeaseSeconds: 600, Ranges: []metal.AddrRange{{First: netip.MustParseAddr("10.0.0.100"), Last: netip.MustParseAddr("10.0.0.200")}}},
 	}
 	equal := []cmp.Option{cmp.Comparer(func(a, b netip.Addr) bool { return a == b }), cmp.Comparer(func(a, b netip.Prefix) bool { return a == b })}
 	if diff := cmp.Diff(want, f.subnet.Body, equal...); diff != "" {

@@ -48,8 +48,10 @@ func (a *app) root() *cobra.Command {
 	})
 	root.AddCommand(
 		a.loginCommand(), a.statusCommand(), a.versionCommand(),
-		a.machinesCommand(), a.operationsCommand(), a.imagesCommand(), a.subnetsCommand(), a.poolsCommand(), a.keysCommand(),
-		a.allocationsCommand(), a.deploymentsCommand(), a.leasesCommand(), a.eventsCommand(), a.tokensCommand(), a.consoleCommand(),
+		a.machinesCommand(), a.operationsCommand(), a.imagesCommand(), a.poolsCommand(), a.keysCommand(),
+		a.fabricsCommand(), a.vlansCommand(), a.spacesCommand(), a.subnetsCommand(), a.rangesCommand(), a.reservationsCommand(),
+		a.routesCommand(), a.devicesCommand(), a.dnsCommand(), a.leasesCommand(),
+		a.allocationsCommand(), a.deploymentsCommand(), a.eventsCommand(), a.tokensCommand(), a.consoleCommand(),
 	)
 	return root
 }

@@ -99,13 +99,13 @@ type Handler struct {
 	mux   *http.ServeMux
 	known Known
 	files Files
-	base  string
+	base  func(*http.Request) string
 	log   *slog.Logger
 	loops *loops
 }
 
-// NewHandler makes a handler. base is the URL under which machines reach it.
-func NewHandler(known Known, files Files, base string, log *slog.Logger) *Handler {
+// NewHandler makes a handler. base returns the URL under which the machine that sent a request reaches it.
+func NewHandler(known Known, files Files, base func(*http.Request) string, log *slog.Logger) *Handler {
 	h := &Handler{mux: http.NewServeMux(), known: known, files: files, base: base, log: log, loops: newLoops()}
 	h.mux.HandleFunc("GET "+PathScript+"{mac}", h.script) // GET patterns answer HEAD too, which UEFI HTTP boot sends first
 	h.mux.HandleFunc("GET "+PathFiles+"{name}", func(w http.ResponseWriter, r *http.Request) {
@@ -151,10 +151,10 @@ func (h *Handler) script(w http.ResponseWriter, r *http.Request) {
 	default:
 		h.watch(r.Context(), mac)
 	}
-	h.log.Info("boot", "mac", mac, "from", r.RemoteAddr, "plan", plan.Why)
+	h.log.Info("boot", "mac", mac, "mode", mode, "from", r.RemoteAddr, "plan", plan.Why)
 	w.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	w.Header().Set("Cache-Control", "no-store")
-	fmt.Fprint(w, plan.Script(h.base, mac, mode, token))
+	fmt.Fprint(w, plan.Script(h.base(r), mac, mode, token))
 }
 
 // watch tells people of a machine that does not get on from its disk: it would ask again and again in silence.
@@ -187,6 +187,7 @@ func (h *Handler) serve(w http.ResponseWriter, r *http.Request, open func() (*os
 		http.Error(w, "the boot file cannot be read now", http.StatusServiceUnavailable)
 		return
 	}
+	h.log.Debug("boot file", "method", r.Method, "path", r.URL.Path, "from", r.RemoteAddr)
 	w.Header().Set("Content-Type", "application/octet-stream")
 	http.ServeContent(w, r, "", info.ModTime(), file)
 }

@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"net/url"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -15,23 +16,28 @@ import (
 	"github.com/hashicorp/hcl/v2/gohcl"
 	"github.com/hashicorp/hcl/v2/hclparse"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+
+	"github.com/metalform/terraform-provider-metal/server/internal/dns"
 )
 
 // Config is metald's configuration file. What is left out has the default that Default and complete give it.
 type Config struct {
-	Interface string   `hcl:"interface,optional"` // where machines are; the one thing without a default
-	DataDir   string   `hcl:"data_dir,optional"`
-	Zone      string   `hcl:"zone,optional"`        // DNS domain of machines
-	Subnet    *bool    `hcl:"auto_subnet,optional"` // on first start make a subnet of the interface's network
-	API       *API     `hcl:"api,block"`
-	Boot      *Boot    `hcl:"boot,block"`
-	DHCP      *Service `hcl:"dhcp,block"`
-	TFTP      *Service `hcl:"tftp,block"`
-	RA        *Service `hcl:"router_advertisements,block"`
-	DNS       *DNS     `hcl:"dns,block"`
-	NTP       *NTP     `hcl:"ntp,block"`
-	Images    *Images  `hcl:"images,block"`
-	Limits    *Limits  `hcl:"limits,block"`
+	Interface string `hcl:"interface,optional"` // where machines are; the one thing without a default
+	// Interfaces are others that are served too, by name or pattern ("eth2.*"), as soon as they are there.
+	Interfaces []string    `hcl:"interfaces,optional"`
+	DataDir    string      `hcl:"data_dir,optional"`
+	Zone       string      `hcl:"zone,optional"`        // DNS domain of machines
+	Subnet     *bool       `hcl:"auto_subnet,optional"` // on first start make a subnet of the interface's network
+	API        *API        `hcl:"api,block"`
+	Boot       *Boot       `hcl:"boot,block"`
+	DHCP       *Service    `hcl:"dhcp,block"`
+	TFTP       *Service    `hcl:"tftp,block"`
+	RA         *Service    `hcl:"router_advertisements,block"`
+	DNS        *DNS        `hcl:"dns,block"`
+	NTP        *NTP        `hcl:"ntp,block"`
+	Neighbours *Neighbours `hcl:"neighbours,block"`
+	Images     *Images     `hcl:"images,block"`
+	Limits     *Limits     `hcl:"limits,block"`
 }
 
 // API is the HTTPS API.
@@ -61,14 +67,27 @@ type DNS struct {
 	Listen  string   `hcl:"listen,optional"` // default: port 53 of our address on the interface
 	Forward []string `hcl:"forward,optional"`
 	Allow   []string `hcl:"allow,optional"` // networks that may have names looked up elsewhere; default: the interface's network
+	// RateLimit is how many answers a second by UDP one network gets to one question, those in Allow not counted; 0 is
+	// without limit; default 200.
+	RateLimit *int `hcl:"rate_limit,optional"`
+	QueryLog  bool `hcl:"query_log,optional"` // log each request
 }
 
 // NTP is the time server.
 type NTP struct {
-	Enabled *bool  `hcl:"enabled,optional"`
-	Listen  string `hcl:"listen,optional"` // default :123
+	Enabled *bool    `hcl:"enabled,optional"`
+	Listen  string   `hcl:"listen,optional"`  // default :123
+	Servers []string `hcl:"servers,optional"` // that the clock is compared with; default: what the kernel says of it
+	Allow   []string `hcl:"allow,optional"`   // networks that are told the time; default: all
 	// LocalStratum serves this machine's clock at that stratum while nothing disciplines it; 0 does not.
 	LocalStratum int `hcl:"local_stratum,optional"`
+}
+
+// Neighbours is what metald asks and hears on the wire about others.
+type Neighbours struct {
+	Probe  *bool  `hcl:"probe,optional"`  // before an address is given to a host, ask whether somebody has it
+	Listen *bool  `hcl:"listen,optional"` // for addresses in use that nobody was given
+	Rogues string `hcl:"rogues,optional"` // how often to look for other DHCP servers; 0s: never; default 10m
 }
 
 // Images is the image store.
@@ -138,7 +157,8 @@ func (c *Config) complete() {
 	orNew(&c.NTP)
 	orNew(&c.Images)
 	orNew(&c.Limits)
-	for _, b := range []**bool{&c.DHCP.Enabled, &c.TFTP.Enabled, &c.RA.Enabled, &c.DNS.Enabled, &c.NTP.Enabled} {
+	orNew(&c.Neighbours)
+	for _, b := range []**bool{&c.Neighbours.Probe, &c.Neighbours.Listen, &c.DHCP.Enabled, &c.TFTP.Enabled, &c.RA.Enabled, &c.DNS.Enabled, &c.NTP.Enabled} {
 		flag(b)
 	}
 	text(&c.API.Listen, ":7443")
@@ -149,6 +169,11 @@ func (c *Config) complete() {
 	}
 	c.Boot.Loaders = append(c.Boot.Loaders, c.Boot.Env)
 	text(&c.NTP.Listen, ":123")
+	if c.DNS.RateLimit == nil {
+		limit := 200
+		c.DNS.RateLimit = &limit
+	}
+	text(&c.Neighbours.Rogues, "10m")
 	if c.Images.MaxGiB == 0 {
 		c.Images.MaxGiB = 256
 	}
@@ -184,8 +209,8 @@ func (c *Config) faults(file *hcl.File) hcl.Diagnostics {
 		fault("Bad URL of the boot server", fmt.Sprintf("%q is not an http URL, as in http://192.0.2.1:7080: the firmware of machines speaks no https.", c.Boot.URL), "boot", "url")
 	}
 	for _, a := range c.DNS.Forward {
-		if _, err := forwarder(a); err != nil {
-			fault("Bad forwarder", fmt.Sprintf("%q is not an address, as in 192.0.2.53 or 192.0.2.53:53.", a), "dns", "forward")
+		if _, err := dns.ParseUpstream(a); err != nil {
+			fault("Bad forwarder", err.Error(), "dns", "forward")
 		}
 	}
 	for _, a := range c.DNS.Allow {
@@ -193,13 +218,26 @@ func (c *Config) faults(file *hcl.File) hcl.Diagnostics {
 			fault("Bad network", fmt.Sprintf("%q is not a network, as in 192.0.2.0/24.", a), "dns", "allow")
 		}
 	}
+	for _, a := range c.NTP.Allow {
+		if _, err := netip.ParsePrefix(a); err != nil {
+			fault("Bad network", fmt.Sprintf("%q is not a network, as in 192.0.2.0/24.", a), "ntp", "allow")
+		}
+	}
+	for _, pattern := range c.Interfaces {
+		if _, err := path.Match(pattern, ""); err != nil {
+			fault("Bad pattern", fmt.Sprintf("%q is no name of an interface and no pattern, as in eth2.*.", pattern), "interfaces")
+		}
+	}
+	if d, err := time.ParseDuration(c.Neighbours.Rogues); err != nil || d < 0 || d > 0 && d < time.Minute {
+		fault("Bad duration", fmt.Sprintf("%q is not a duration of a minute at least, as in 10m, or 0s for never.", c.Neighbours.Rogues), "neighbours", "rogues")
+	}
 	if s := c.NTP.LocalStratum; s < 0 || s > 15 {
 		fault("Bad stratum", "local_stratum is 1 to 15, or 0 for none (RFC 5905, 7.3).", "ntp", "local_stratum")
 	}
 	for _, n := range []struct {
 		value       int
 		block, name string
-	}{{c.Limits.Boots, "limits", "boots"}, {c.Images.MaxGiB, "images", "max_gib"}} {
+	}{{*c.DNS.RateLimit, "dns", "rate_limit"}, {c.Limits.Boots, "limits", "boots"}, {c.Images.MaxGiB, "images", "max_gib"}} {
 		if n.value < 0 {
 			fault("Bad number", fmt.Sprintf("%s cannot be below zero.", n.name), n.block, n.name)
 		}
@@ -253,13 +291,6 @@ func cutLast(s, sep string) (before, after string, ok bool) {
 		return s, "", false
 	}
 	return s[:i], s[i+len(sep):], true
-}
-
-func forwarder(text string) (netip.AddrPort, error) {
-	if a, err := netip.ParseAddr(text); err == nil {
-		return netip.AddrPortFrom(a, 53), nil
-	}
-	return netip.ParseAddrPort(text)
 }
 
 // rangeOf finds where the file has an attribute, or else the block it should be in.

@@ -76,13 +76,14 @@ func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
 	if len(faults) != 0 {
 		t.Fatal(faults)
 	}
-	on, off := true, false
+	on, off, limit := true, false, 200
 	want := &Config{
 		Interface: "lo", DataDir: "/var/lib/metald", Zone: "metal.internal", Subnet: &on,
 		API:  &API{Listen: ":7443"},
 		Boot: &Boot{Listen: ":7080", Env: "/var/lib/metald/bootenv", Loaders: []string{"/usr/lib/ipxe", "/var/lib/metald/bootenv"}},
 		DHCP: &Service{Enabled: &on}, TFTP: &Service{Enabled: &on}, RA: &Service{Enabled: &on},
-		DNS: &DNS{Enabled: &off}, NTP: &NTP{Enabled: &on, Listen: ":123"}, Images: &Images{MaxGiB: 256}, Limits: &Limits{},
+		DNS: &DNS{Enabled: &off, RateLimit: &limit}, NTP: &NTP{Enabled: &on, Listen: ":123"}, Images: &Images{MaxGiB: 256}, Limits: &Limits{},
+		Neighbours: &Neighbours{Probe: &on, Listen: &on, Rogues: "10m"},
 	}
 	if diff := cmp.Diff(want, c); diff != "" {
 		t.Errorf("configuration (-want +got):\n%s", diff)

@@ -22,10 +22,12 @@ import (
 	"github.com/metalform/terraform-provider-metal/server/internal/bmc/ipmi"
 	"github.com/metalform/terraform-provider-metal/server/internal/bmc/redfish"
 	"github.com/metalform/terraform-provider-metal/server/internal/boot"
+	"github.com/metalform/terraform-provider-metal/server/internal/dhcp"
 	"github.com/metalform/terraform-provider-metal/server/internal/fleet"
 	"github.com/metalform/terraform-provider-metal/server/internal/httpapi"
 	"github.com/metalform/terraform-provider-metal/server/internal/image"
 	"github.com/metalform/terraform-provider-metal/server/internal/lifecycle"
+	"github.com/metalform/terraform-provider-metal/server/internal/link"
 	"github.com/metalform/terraform-provider-metal/server/internal/seal"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
 )
@@ -44,6 +46,10 @@ type Daemon struct {
 	version  string
 	ours     netip.Prefix // our address on the machines' interface
 	db       *store.DB
+	zones    *zones
+	site     *site
+	links    *link.Watcher
+	counters counters
 	images   *image.Store
 	engine   *lifecycle.Engine
 	fleet    *fleet.Fleet
@@ -58,7 +64,7 @@ type Daemon struct {
 func New(ctx context.Context, cfg *Config, version string, log *slog.Logger) (*Daemon, error) {
 	d := &Daemon{cfg: cfg, log: log, started: time.Now(), version: version, where: map[string]string{}}
 	for _, part := range []func(context.Context) error{
-		d.findAddress, d.openStore, d.listen, d.openEngine, d.openAPI, d.openBoot, d.openTFTP, d.openDHCP, d.openRA, d.openDNS, d.openNTP,
+		d.findAddress, d.openStore, d.openLinks, d.openZones, d.listen, d.openEngine, d.openAPI, d.openBoot, d.openTFTP, d.openDHCP, d.openRA, d.openDNS, d.openNTP, d.openNeighbours,
 	} {
 		if err := part(ctx); err != nil {
 			return nil, errors.Join(err, d.Close())
@@ -107,26 +113,6 @@ func (d *Daemon) add(name, where string, run func(context.Context) error) {
 	}
 }
 
-// findAddress takes the first IPv4 address of the machines' interface as ours.
-func (d *Daemon) findAddress(context.Context) error {
-	ifi, err := net.InterfaceByName(d.cfg.Interface)
-	if err != nil {
-		return metal.Errorf(metal.Invalid, "there is no interface %s: ip -br link lists those that are", d.cfg.Interface)
-	}
-	addrs, err := ifi.Addrs()
-	if err != nil {
-		return fmt.Errorf("read the addresses of %s: %w", d.cfg.Interface, err)
-	}
-	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
-		if err == nil && p.Addr().Is4() {
-			d.ours = p
-			return nil
-		}
-	}
-	return metal.Errorf(metal.Invalid, "interface %s has no IPv4 address: give it one that the machines' network has", d.cfg.Interface)
-}
-
 func (d *Daemon) openStore(ctx context.Context) error {
 	if err := os.MkdirAll(d.cfg.DataDir, 0o700); err != nil {
 		return fmt.Errorf("make the data directory: %w", err)
@@ -135,7 +121,7 @@ func (d *Daemon) openStore(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.db, err = store.Open(ctx, filepath.Join(d.cfg.DataDir, "metald.db"), store.Options{Sealer: sealer, Now: time.Now, Log: d.log, Zone: d.cfg.Zone})
+	d.db, err = store.Open(ctx, filepath.Join(d.cfg.DataDir, "metald.db"), store.Options{Sealer: sealer, Now: time.Now, Log: d.log})
 	if err != nil {
 		return err
 	}
@@ -155,10 +141,13 @@ func (d *Daemon) openEngine(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	d.fleet = fleet.New(fleet.Config{
+	d.fleet, err = fleet.New(ctx, fleet.Config{
 		DB: d.db, Engine: d.engine, Images: images{d.images, d.cfg.Images.Directories}, Zone: d.cfg.Zone, Own: []netip.Addr{d.ours.Addr()},
-		Version: d.version, Started: d.started, Services: d.where, Caller: httpapi.Caller, Log: d.log,
+		Version: d.version, Started: d.started, Services: d.where, Caller: httpapi.Caller, Serial: d.zones.serial, Leases: leaseFiles{}, Probe: d.probe(), CheckOptions: dhcp.CheckOptions, Log: d.log,
 	})
+	if err != nil {
+		return err
+	}
 	if err := d.fleet.EnsureDefaults(ctx); err != nil {
 		return err
 	}
@@ -186,7 +175,7 @@ func (d *Daemon) firstSubnet(ctx context.Context) error {
 	if err != nil || len(have.Items) > 0 {
 		return err
 	}
-	spec := metal.SubnetSpec{CIDR: d.ours.Masked(), DHCP: metal.DHCPSpec{Enabled: true}}
+	spec := metal.SubnetSpec{CIDR: d.ours.Masked(), DHCP: metal.DHCPSpec{Mode: metal.DHCPAuthoritative}}
 	if bits := d.ours.Bits(); bits <= 29 {
 		spec.DHCP.Ranges = []metal.AddrRange{upperHalf(d.ours)}
 	}

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
@@ -35,13 +36,19 @@ func (c caller) ask(r *rig, t *testing.T, kind dhcpv4.MessageType, options ...dh
 }
 
 func (c caller) exchange(r *rig, t *testing.T, kind dhcpv4.MessageType, options ...dhcpv4.Modifier) (dhcp.Answer, error) {
+	pkt, q := c.message(t, kind, options...)
+	return r.exchange(q, func(v dhcp.View, now time.Time) dhcp.Answer { return dhcp.Respond(pkt, v, now) })
+}
+
+// message is what the client sends, and the query that the server makes of it.
+func (c caller) message(t *testing.T, kind dhcpv4.MessageType, options ...dhcpv4.Modifier) (*dhcpv4.DHCPv4, dhcp.Query) {
 	hw, err := net.ParseMAC(string(c.mac))
 	if err != nil {
-		return dhcp.Answer{}, err
+		t.Error(err)
 	}
 	pkt, err := dhcpv4.New(append([]dhcpv4.Modifier{dhcpv4.WithHwAddr(hw), dhcpv4.WithMessageType(kind)}, options...)...)
 	if err != nil {
-		return dhcp.Answer{}, err
+		t.Error(err)
 	}
 	if c.id != "" {
 		pkt.UpdateOption(dhcpv4.OptClientIdentifier([]byte(c.id)))
@@ -52,7 +59,7 @@ func (c caller) exchange(r *rig, t *testing.T, kind dhcpv4.MessageType, options 
 	}
 	q.Wanted, _ = netip.AddrFromSlice(pkt.RequestedIPAddress())
 	q.Wanted = q.Wanted.Unmap()
-	return r.Exchange(t.Context(), q, func(v dhcp.View, now time.Time) dhcp.Answer { return dhcp.Respond(pkt, v, now) })
+	return pkt, q
 }
 
 // lease goes through DISCOVER and REQUEST, and returns the address; zero for none.
@@ -112,26 +119,32 @@ func TestAStrangerGetsALeaseThatIsStoredFirst(t *testing.T) {
 	r := newRig(t)
 	r.subnet(t, "rack", "172.31.0.0/24", "172.31.0.100", "172.31.0.102")
 	c := caller{mac: firstMAC}
-	for _, c := range []struct {
-		kind    dhcpv4.MessageType
-		options []dhcpv4.Modifier
-		state   metal.LeaseState
-	}{
-		{dhcpv4.MessageTypeDiscover, nil, metal.LeaseOffered},
-		{dhcpv4.MessageTypeRequest, []dhcpv4.Modifier{wanting(netip.MustParseAddr("172.31.0.100"))}, metal.LeaseActive},
-	} {
-		a := caller{mac: firstMAC}.ask(r, t, c.kind, c.options...)
-		held := r.held(t) // when the answer is there, the lease must be
-		if len(held) != 1 || held[0].State != c.state || held[0].Addr != given(a) {
-			t.Errorf("%s: got %v stored for %s; want it %s", c.kind, held, given(a), c.state)
-		}
+	offered := given(c.ask(r, t, dhcpv4.MessageTypeDiscover))
+	if held := r.held(t); len(held) != 0 {
+		t.Errorf("after the offer: got %v stored; want nothing", held)
+	}
+	a := c.ask(r, t, dhcpv4.MessageTypeRequest, wanting(offered))
+	held := r.held(t) // when the answer is there, the lease must be
+	if len(held) != 1 || held[0].State != metal.LeaseActive || held[0].Addr != given(a) || held[0].StartedAt.IsZero() {
+		t.Errorf("after the acknowledgement: got %v stored for %s; want it", held, given(a))
 	}
 	mustLease(t, r, c, "172.31.0.100")
-	a := c.ask(r, t, dhcpv4.MessageTypeRelease, dhcpv4.WithClientIP(net.IPv4(172, 31, 0, 100)))
+	a = c.ask(r, t, dhcpv4.MessageTypeRelease, dhcpv4.WithClientIP(net.IPv4(172, 31, 0, 100)))
 	if held := r.held(t); a.Reply != nil || len(held) != 0 {
 		t.Errorf("after the release got %v and %v; want silence and no lease", a.Reply, held)
 	}
 	mustLease(t, r, c, "172.31.0.100") // and the same again
+	var told []string
+	for _, e := range r.events(t, "lease") {
+		told = append(told, e.Subject+": "+e.Text)
+	}
+	want := []string{
+		"rack: 172.31.0.100 was leased to 52:54:00:00:00:01", "rack: 172.31.0.100 was released by 52:54:00:00:00:01",
+		"rack: 172.31.0.100 was leased to 52:54:00:00:00:01",
+	}
+	if diff := cmp.Diff(want, told); diff != "" {
+		t.Errorf("events (-want +got):\n%s", diff)
+	}
 }
 
 func TestAnAddressThatWasDeclinedIsGivenToNobody(t *testing.T) {
@@ -266,15 +279,7 @@ func TestAMachineInABootLoopRaisesAnEvent(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	var events []metal.Event // after that of its declaration
-	err := r.db.Read(t.Context(), func(tx *store.Tx) (err error) {
-		events, err = tx.Events(1, 100)
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	if n := len(events); n != 1 || events[0].Kind != "machine" || events[0].Subject != m.ID {
+	if events := r.events(t, "machine")[1:]; len(events) != 1 || events[0].Subject != m.ID { // after that of its declaration
 		t.Errorf("got %+v; want one event of the machine", events)
 	}
 }

@@ -32,7 +32,7 @@ func (d *Daemon) openAPI(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	handler := httpapi.New(d.fleet, d.fleet, httpapi.Info{CA: ca}, d.log)
+	handler := httpapi.New(d.fleet, d.fleet, httpapi.Info{CA: ca, Metrics: d.metrics()}, d.log)
 	secure := tls.NewListener(d.api, &tls.Config{GetCertificate: certificate.certificate, MinVersion: tls.VersionTLS12, NextProtos: []string{"h2", "http/1.1"}})
 	d.add("api", "https://"+d.api.Addr().String(), serveHTTP(secure, handler, d.log))
 	return nil
@@ -72,7 +72,7 @@ func (d *Daemon) listen(ctx context.Context) (err error) {
 // serveBoot puts the boot server together.
 func (d *Daemon) serveBoot(files boot.Files) {
 	mux := http.NewServeMux()
-	mux.Handle("/boot/", boot.NewHandler(bootFacts{d.db, d.engine}, files, d.bootURL(), d.log))
+	mux.Handle("/boot/", boot.NewHandler(bootFacts{d.db, d.engine}, files, d.bootURLOf, d.log))
 	mux.Handle("/agent/v1/", agentapi.NewHandler(agents{d.engine, d.fleet}, d.images, d.log))
 	mux.HandleFunc("POST /phone-home/{operation}/{token}", phoneHome(d.engine))
 	d.add("boot", d.bootURL(), serveHTTP(d.boot, mux, d.log))

@@ -2,161 +2,116 @@ package daemon
 
 import (
 	"context"
+	"log/slog"
 	"net/netip"
-	"slices"
 	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/dhcp"
 	"github.com/metalform/terraform-provider-metal/server/internal/fleet"
-	"github.com/metalform/terraform-provider-metal/server/internal/ipam"
+	"github.com/metalform/terraform-provider-metal/server/internal/lease"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
 )
 
-// leases is what DHCP keeps: it shows a packet's view of the store, and stores the answer before it is sent.
+// leases is what DHCP keeps: it shows a packet's view of what is stored, and stores the answer before it is sent.
 type leases struct {
-	db      *store.DB
+	table   *lease.Table
+	keeper  *keeper
 	fleet   *fleet.Fleet
 	bootURL string
 	zone    string
 }
 
-// Exchange decides on what is committed. Only an answer that changes something is decided a second time, in a write
-// transaction: renewals of machines' own addresses, the most of all, write nothing.
-func (l *leases) Exchange(ctx context.Context, q dhcp.Query, decide func(dhcp.View, time.Time) dhcp.Answer) (dhcp.Answer, error) {
-	var a dhcp.Answer
-	var place bool
-	err := l.db.Read(ctx, func(tx *store.Tx) error {
-		v, unplaced, err := l.view(tx, q)
-		place = unplaced != nil
-		a = decide(v, tx.Now)
-		return err
-	})
-	if err != nil || (!place && a.Lease == nil && !a.Drop.IsValid()) {
-		return a, err
+// newLeases takes over what is stored. Nothing is answered that must be stored until the keeper runs.
+func newLeases(ctx context.Context, db *store.DB, f *fleet.Fleet, bootURL, zone string, now func() time.Time, log *slog.Logger) (*leases, error) {
+	table := lease.New()
+	if err := db.Observe(ctx, feed{table}); err != nil {
+		return nil, err
 	}
-	err = l.db.Update(ctx, func(tx *store.Tx) error {
-		v, unplaced, err := l.view(tx, q)
-		if err != nil {
-			return err
-		}
-		if unplaced != nil {
-			given, err := l.fleet.Place(tx, unplaced, v.Subnet, q.MAC)
-			if err != nil && metal.CodeOf(err) != metal.Exhausted { // a full subnet: it may still get a lease
-				return err
+	return &leases{table: table, keeper: newKeeper(db, table, now, log), fleet: f, bootURL: bootURL, zone: zone}, nil
+}
+
+// Exchange is dhcp.Store's.
+func (l *leases) Exchange(q dhcp.Query, decide func(dhcp.View, time.Time) dhcp.Answer, done func(dhcp.Answer, error)) {
+	l.keeper.do(&exchange4{leases: l, query: q, respond: decide, done: done})
+}
+
+// exchange4 is a DHCPv4 packet on its way to its answer.
+type exchange4 struct {
+	*leases
+	query   dhcp.Query
+	respond func(dhcp.View, time.Time) dhcp.Answer
+	done    func(dhcp.Answer, error)
+	answer  dhcp.Answer
+}
+
+func (x *exchange4) client() string { return x.query.Client }
+
+func (x *exchange4) finish(err error) { x.done(x.answer, err) }
+
+// attempts is how often an answer is decided where others are quicker to take the address that it gives. Each time
+// another one gets it.
+const attempts = 64
+
+func (x *exchange4) decide(tx *store.Tx, now time.Time) (promise, error) {
+	ask := lease.Ask{
+		Via: x.query.Via, Client: x.query.Client, MAC: x.query.MAC, Wanted: x.query.Wanted, Avoid: []netip.Addr{x.query.Ours, x.query.Relay},
+	}
+	for range attempts {
+		k := x.table.Look(ask, now)
+		if k.Unplaced != "" {
+			if tx == nil {
+				return promise{place: true, epoch: k.Epoch}, nil
 			}
-			v.Assigned = given.Addr
-		}
-		a = decide(v, tx.Now)
-		if a.Drop.IsValid() {
-			if err := tx.DeleteLease(v.Subnet.Name, a.Drop); err != nil {
-				return err
+			var err error
+			if k.Assigned, err = x.place(tx, &k); err != nil {
+				return promise{}, err
 			}
 		}
-		if a.Lease != nil {
-			return tx.PutLease(holder(q, *a.Lease), *a.Lease)
-		}
-		return nil
-	})
-	return a, err
-}
-
-// holder is whom a lease is kept under: a client, or nobody where the address is in quarantine.
-func holder(q dhcp.Query, l metal.Lease) string {
-	if l.State == metal.LeaseDeclined {
-		return "declined " + l.Addr.String()
-	}
-	return q.Client
-}
-
-// view gathers what is known about a packet. unplaced is a known machine that has no address on this subnet yet.
-func (l *leases) view(tx *store.Tx, q dhcp.Query) (v dhcp.View, unplaced *metal.Machine, err error) {
-	v = dhcp.View{Server: q.Ours, BootURL: l.bootURL}
-	subnets, err := tx.Subnets("", 1<<30, nil)
-	if err != nil {
-		return v, nil, err
-	}
-	for i := range subnets {
-		if subnets[i].Spec.CIDR.Contains(q.Via) {
-			v.Subnet = &subnets[i]
+		x.answer = x.respond(x.view(&k), now)
+		if p, ok := x.promise(&k, now); ok {
+			p.epoch = k.Epoch
+			return p, nil
 		}
 	}
-	if v.Subnet == nil || !v.Subnet.Spec.DHCP.Enabled {
-		return v, nil, nil
-	}
-	if v.Domain = l.zone; v.Subnet.Spec.Domain != "" {
-		v.Domain = v.Subnet.Spec.Domain
-	}
-	m, err := tx.MachineByMAC(q.MAC)
-	switch {
-	case metal.CodeOf(err) == metal.NotFound:
-		return v, nil, l.dynamic(tx, &v, q)
-	case err != nil:
-		return v, nil, err
-	}
-	v.Hostname = m.Spec.Name
-	if v.Assigned, unplaced, err = own(tx, m, v.Subnet, q.MAC); err != nil || v.Assigned.IsValid() {
-		return v, nil, err
-	}
-	return v, unplaced, l.dynamic(tx, &v, q)
+	return promise{}, metal.Errorf(metal.Conflict, "lease an address to %s: others took each of %d addresses first", x.query.MAC, attempts)
 }
 
-// own returns the address of a machine on a subnet where it is for the NIC that asks; unplaced is the machine itself
-// where it has none there, and should. It has one at most, for the NIC that it boots from; its other NICs get leases.
-// A NIC that was replaced since leaves the address to the one that the machine boots from now.
-func own(tx *store.Tx, m *metal.Machine, s *metal.Subnet, mac metal.MAC) (addr netip.Addr, unplaced *metal.Machine, err error) {
-	bootsFrom := len(m.Spec.MACs) > 0 && m.Spec.MACs[0] == mac
-	list, err := tx.Assignments(m.ID)
+// place gives a machine an address on the subnet that it asks from. On a full one it may still get a lease.
+func (l *leases) place(tx *store.Tx, k *lease.Known) (netip.Addr, error) {
+	m, err := tx.Machine(k.Unplaced)
 	if err != nil {
-		return addr, nil, err
+		return netip.Addr{}, err
 	}
-	for _, a := range list {
-		if a.Subnet != s.Name {
-			continue
-		}
-		if a.MAC == mac || bootsFrom && !slices.Contains(m.Spec.MACs, a.MAC) {
-			return a.Addr, nil, nil
-		}
-		return addr, nil, nil
+	given, err := l.fleet.Place(tx, m, k.Subnet, m.Spec.MACs[0])
+	if metal.CodeOf(err) == metal.Exhausted {
+		return netip.Addr{}, nil
 	}
-	if bootsFrom {
-		unplaced = m
-	}
-	return addr, unplaced, nil
+	return given.Addr, err
 }
 
-// dynamic gathers what a client without an address of its own holds, or could get. A lease that has not expired is
-// nobody else's: neither machines nor clients are given its address. Then the subnet need not be listed, which most
-// packets of such clients would ask for.
-func (l *leases) dynamic(tx *store.Tx, v *dhcp.View, q dhcp.Query) (err error) {
-	if v.Lease, err = tx.LeaseOf(v.Subnet.Name, q.Client); err != nil {
-		return err
+func (x *exchange4) view(k *lease.Known) dhcp.View {
+	v := dhcp.View{
+		Subnet: k.Subnet, Server: x.query.Ours, Assigned: k.Assigned, Hostname: k.Hostname, MTU: k.MTU, Routes: k.Routes,
+		Options: k.Options, Lease: k.Lease, LeaseFree: k.LeaseFree, Free: k.Free, BootURL: x.bootURL,
 	}
-	inRange := v.Lease != nil && slices.ContainsFunc(v.Subnet.Spec.DHCP.Ranges, func(r metal.AddrRange) bool {
-		return !v.Lease.Addr.Less(r.First) && !r.Last.Less(v.Lease.Addr)
-	})
-	if inRange && v.Lease.ExpiresAt.After(tx.Now) {
-		v.LeaseFree = true
-		return nil
+	if k.Subnet != nil {
+		v.Search = k.Subnet.Spec.Search
+		if v.Domain = k.Subnet.Spec.Domain; v.Domain == "" {
+			v.Domain = x.zone
+		}
 	}
-	held, err := tx.Leases(v.Subnet.Name)
-	if err != nil {
-		return err
+	return v
+}
+
+// promise keeps in memory what the answer promises. It says false where somebody else has it meanwhile.
+func (x *exchange4) promise(k *lease.Known, now time.Time) (p promise, ok bool) {
+	client := x.query.Client
+	if drop := x.answer.Drop; drop.IsValid() && !x.table.GiveUp(client, k.Subnet.Name, drop, now) {
+		p.drop = append(p.drop, netAddr{k.Subnet.Name, drop})
 	}
-	assigned, err := tx.AssignmentsIn(v.Subnet.Name)
-	if err != nil {
-		return err
+	if x.answer.Lease == nil {
+		return p, true
 	}
-	taken := make(map[netip.Addr]bool, len(held)+len(assigned)+2)
-	taken[q.Ours], taken[q.Relay] = true, true
-	for _, a := range assigned {
-		taken[a.Addr] = true
-	}
-	for _, h := range held {
-		taken[h.Addr] = true
-	}
-	// An expired lease's row stays until its address goes to another client; a machine may have got it since.
-	v.LeaseFree = inRange && !taken[v.Lease.Addr]
-	v.Free, _ = ipam.PickDynamic(v.Subnet.Spec, q.Wanted, func(a netip.Addr) bool { return taken[a] })
-	return nil
+	return x.keeper.promiseLease(p, client, x.answer.Lease, now)
 }

@@ -7,60 +7,123 @@ import (
 	"net/netip"
 	"os"
 	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
 	"github.com/metalform/terraform-provider-metal/server/internal/dns"
+	"github.com/metalform/terraform-provider-metal/server/internal/link"
 	"github.com/metalform/terraform-provider-metal/server/internal/ntp"
 	"github.com/metalform/terraform-provider-metal/server/internal/udp"
+	"github.com/metalform/terraform-provider-metal/server/internal/zone"
 )
 
-const nameTTL = 60 // seconds that others may remember a name of ours
-
-// openDNS opens the name server.
+// openDNS opens the name server: on every address of the interfaces that are served, unless the configuration names one.
+// It is not on all addresses of the host: resolvers of its own have port 53 of loopback.
 func (d *Daemon) openDNS(ctx context.Context) error {
 	c := d.cfg.DNS
 	if !*c.Enabled {
 		return nil
 	}
-	listen := c.Listen
-	if listen == "" { // not every address: resolvers of this machine's own have port 53 of loopback
-		listen = net.JoinHostPort(d.ours.Addr().String(), "53")
-	}
-	conns, err := d.listenUDP(ctx, listen)
+	keys, err := openDNSKeys(ctx, d.db)
 	if err != nil {
 		return err
 	}
-	ln, err := listenTCP(ctx, listen, "DNS", "dns.listen")
+	config, err := d.dnsConfig(keys)
 	if err != nil {
 		return err
 	}
-	d.closers = append(d.closers, ln.Close)
+	serve := func(ctx context.Context, listen string) (*dns.Server, func() error, error) {
+		conns, err := openUDP(ctx, listen)
+		if err != nil {
+			return nil, nil, err
+		}
+		ln, err := listenTCP(ctx, listen, "DNS", "dns.listen")
+		if err != nil {
+			return nil, nil, errors.Join(err, closeAll(conns))
+		}
+		s := dns.New(conns, []net.Listener{ln}, d.zones, dns.Self{NSID: strings.TrimSuffix(d.nameServer(), ".")}, config, d.log)
+		return s, func() error { return errors.Join(ln.Close(), closeAll(conns)) }, nil
+	}
+	d.add("dns notify", "", dns.NewNotifier(d.zones, keys, d.ownAddresses(), d.log).Run)
+	if c.Listen != "" {
+		s, end, err := serve(ctx, c.Listen)
+		if err != nil {
+			return err
+		}
+		d.closers = append(d.closers, end)
+		d.counters.dns.add(s)
+		d.add("dns", c.Listen, s.Run)
+		return nil
+	}
+	at := func(addr netip.Addr) string { return net.JoinHostPort(addr.String(), "53") }
+	return d.onEach("dns",
+		func(l link.Link) error {
+			_, end, err := serve(ctx, at(address4(l)))
+			if err != nil {
+				return err
+			}
+			return end()
+		},
+		func(ctx context.Context, l link.Link) error {
+			return together(ctx, l.Addrs, func(ctx context.Context, addr netip.Addr) error {
+				s, end, err := serve(ctx, at(addr))
+				if err != nil {
+					return err
+				}
+				d.counters.dns.add(s)
+				return errors.Join(s.Run(ctx), closed(end()))
+			})
+		})
+}
+
+// dnsConfig is what the name server does besides answering from our zones.
+func (d *Daemon) dnsConfig(keys *dnsKeys) (dns.Config, error) {
 	forward, err := d.forwarding()
+	c := dns.Config{Forward: forward, Keys: keys, Updater: dnsUpdater{d.db, d.zones}, QueryLog: d.cfg.DNS.QueryLog}
+	if *d.cfg.DNS.RateLimit > 0 {
+		c.Limit = dns.RateLimit{Answers: *d.cfg.DNS.RateLimit, Errors: max(*d.cfg.DNS.RateLimit/4, 1), Exempt: forward.Allow}
+	}
+	return c, err
+}
+
+// ownAddresses are where secondary name servers know us.
+func (d *Daemon) ownAddresses() []netip.Addr {
+	list := []netip.Addr{d.ours.Addr()}
+	for _, l := range d.links.Now() {
+		for _, p := range l.Addrs {
+			if !p.Addr().IsLinkLocalUnicast() {
+				list = append(list, p.Addr())
+			}
+		}
+	}
+	return list
+}
+
+// openZones makes the DNS zones. They are there without a name server too: the API tells their serial numbers.
+func (d *Daemon) openZones(ctx context.Context) (err error) {
+	d.zones, err = openZones(ctx, d.db, zone.Config{Zone: d.cfg.Zone, NameServer: d.nameServer(), Addrs: []netip.Addr{d.ours.Addr()}}, time.Now(), d.log)
 	if err != nil {
 		return err
 	}
-	names := d.db.Names()
-	view := func() dns.View { return names.Now() }
-	s := dns.New(conns, []net.Listener{ln}, view, d.nameServer(), forward, d.log)
-	d.add("dns", conns[0].LocalAddr().String(), s.Run)
+	d.add("zones", "", d.zones.Run)
 	return nil
 }
 
-// nameServer is what our zones say of us.
-func (d *Daemon) nameServer() dns.Self {
+// nameServer is our name, as our zones tell it.
+func (d *Daemon) nameServer() string {
 	host, err := os.Hostname()
 	if err != nil || host == "" {
 		host = "metald"
 	}
 	label, _, _ := strings.Cut(strings.ToLower(host), ".")
-	return dns.Self{NS: label + "." + strings.TrimSuffix(d.cfg.Zone, ".") + ".", Addrs: []netip.Addr{d.ours.Addr()}, TTL: nameTTL}
+	return label + "." + strings.TrimSuffix(d.cfg.Zone, ".") + "."
 }
 
 // forwarding says who may have other names looked up, by default the clients on the machines' network.
 func (d *Daemon) forwarding() (f dns.Forward, err error) {
 	for _, text := range d.cfg.DNS.Forward {
-		a, err := forwarder(text)
+		a, err := dns.ParseUpstream(text)
 		if err != nil {
 			return f, err
 		}
@@ -85,16 +148,48 @@ func (d *Daemon) openNTP(ctx context.Context) error {
 	if !*c.Enabled {
 		return nil
 	}
+	clock := ntp.Kernel(c.LocalStratum)
+	if len(c.Servers) > 0 {
+		poller, err := ntp.Upstreams(c.Servers, c.LocalStratum, d.log)
+		if err != nil {
+			return err
+		}
+		clock = poller.Clock
+		d.add("ntp upstreams", strings.Join(c.Servers, ", "), func(ctx context.Context) error {
+			err := poller.Run(ctx) // ends early where every server has told us to go away
+			<-ctx.Done()
+			return err
+		})
+	}
 	conns, err := d.listenUDP(ctx, c.Listen)
 	if err != nil {
 		return err
 	}
-	d.add("ntp", conns[0].LocalAddr().String(), ntp.New(conns, ntp.Kernel(c.LocalStratum), d.log).Run)
+	var allow []netip.Prefix
+	for _, text := range c.Allow {
+		p, err := netip.ParsePrefix(text)
+		if err != nil {
+			return err
+		}
+		allow = append(allow, p)
+	}
+	server := ntp.New(conns, clock, d.log)
+	server.Allow(allow)
+	d.add("ntp", conns[0].LocalAddr().String(), server.Run)
 	return nil
 }
 
-// listenUDP opens an address; without a host, every address of both families that this machine has.
+// listenUDP opens an address for as long as the daemon runs; without a host, every address of both families that this
+// machine has.
 func (d *Daemon) listenUDP(ctx context.Context, addr string) ([]*udp.Conn, error) {
+	conns, err := openUDP(ctx, addr)
+	if err == nil {
+		d.closers = append(d.closers, func() error { return closeAll(conns) })
+	}
+	return conns, err
+}
+
+func openUDP(ctx context.Context, addr string) ([]*udp.Conn, error) {
 	host, _, err := net.SplitHostPort(addr)
 	if err != nil {
 		return nil, err
@@ -112,10 +207,25 @@ func (d *Daemon) listenUDP(ctx context.Context, addr string) ([]*udp.Conn, error
 			continue
 		}
 		if err != nil {
-			return nil, err
+			return nil, errors.Join(err, closeAll(conns))
 		}
-		d.closers = append(d.closers, conn.Close)
 		conns = append(conns, conn)
 	}
 	return conns, nil
+}
+
+func closeAll(conns []*udp.Conn) error {
+	var all error
+	for _, conn := range conns {
+		all = errors.Join(all, closed(conn.Close()))
+	}
+	return all
+}
+
+// closed leaves out that something was closed before.
+func closed(err error) error {
+	if errors.Is(err, net.ErrClosed) {
+		return nil
+	}
+	return err
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"net/netip"
 	"path/filepath"
+	"slices"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -22,6 +23,7 @@ import (
 // rig is the part of the daemon that DHCP and boot requests reach: a real database, the fleet, and the leases.
 type rig struct {
 	*leases
+	db     *store.DB
 	engine *lifecycle.Engine
 	log    *output
 	logger *slog.Logger
@@ -30,9 +32,15 @@ type rig struct {
 
 var ours = netip.MustParseAddr("172.31.0.1")
 
-func newRig(t *testing.T) *rig {
+func newRig(t testing.TB) *rig {
 	t.Helper()
-	ctx, dir := t.Context(), t.TempDir()
+	return newRigIn(t, t.TempDir())
+}
+
+// newRigIn has the database in a directory, where another rig may have left it.
+func newRigIn(t testing.TB, dir string) *rig {
+	t.Helper()
+	ctx := t.Context()
 	r := &rig{log: &output{}}
 	r.logger = slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	now := func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
@@ -40,7 +48,7 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	db, err := store.Open(ctx, filepath.Join(dir, "metald.db"), store.Options{Sealer: sealer, Now: now, Log: r.logger, Zone: "metal.test"})
+	db, err := store.Open(ctx, filepath.Join(dir, "metald.db"), store.Options{Sealer: sealer, Now: now, Log: r.logger})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -49,21 +57,53 @@ func newRig(t *testing.T) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
-	f := fleet.New(fleet.Config{
-		DB: db, Engine: r.engine, Zone: "metal.test", Own: []netip.Addr{ours}, Log: r.logger, Caller: func(context.Context) string { return "test" },
+	f, err := fleet.New(ctx, fleet.Config{
+		DB: db, Engine: r.engine, Zone: "metal.test", CheckOptions: dhcp.CheckOptions, Own: []netip.Addr{ours}, Log: r.logger, Caller: func(context.Context) string { return "test" },
 	})
+	if err != nil {
+		t.Fatal(err)
+	}
 	if err := f.EnsureDefaults(ctx); err != nil {
 		t.Fatal(err)
 	}
-	r.leases = &leases{db: db, fleet: f, bootURL: "http://172.31.0.1:7080", zone: "metal.test"}
+	r.db = db
+	if r.leases, err = newLeases(ctx, db, f, "http://172.31.0.1:7080", "metal.test", now, r.logger); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "the keeper of leases", r.keeper.Run)
 	return r
 }
 
+// run runs a service until the test ends.
+func run(t testing.TB, name string, service func(context.Context) error) {
+	ctx, cancel := context.WithCancel(context.Background())
+	ended := make(chan error, 1)
+	go func() { ended <- service(ctx) }()
+	t.Cleanup(func() {
+		cancel()
+		if err := <-ended; err != nil {
+			t.Errorf("%s ended: got %v; want nothing", name, err)
+		}
+	})
+}
+
+// exchange is Exchange, which waits for the answer.
+func (r *rig) exchange(q dhcp.Query, decide func(dhcp.View, time.Time) dhcp.Answer) (dhcp.Answer, error) {
+	type result struct {
+		answer dhcp.Answer
+		err    error
+	}
+	done := make(chan result, 1)
+	r.Exchange(q, decide, func(a dhcp.Answer, err error) { done <- result{a, err} })
+	got := <-done
+	return got.answer, got.err
+}
+
 // subnet makes a subnet that serves DHCP, with one dynamic range.
-func (r *rig) subnet(t *testing.T, name, cidr, first, last string) {
+func (r *rig) subnet(t testing.TB, name, cidr, first, last string) {
 	t.Helper()
 	spec := metal.SubnetSpec{CIDR: netip.MustParsePrefix(cidr), DHCP: metal.DHCPSpec{
-		Enabled: true, Ranges: []metal.AddrRange{{First: netip.MustParseAddr(first), Last: netip.MustParseAddr(last)}},
+		Mode: metal.DHCPAuthoritative, Ranges: []metal.AddrRange{{First: netip.MustParseAddr(first), Last: netip.MustParseAddr(last)}},
 	}}
 	if _, err := r.fleet.PutSubnet(t.Context(), api.PutSubnetRequest{ByName: api.ByName{Name: name}, Body: spec}); err != nil {
 		t.Fatal(err)
@@ -95,21 +135,26 @@ func (r *rig) held(t *testing.T) (list []metal.Lease) {
 	return list
 }
 
+// events lists the events of a kind.
+func (r *rig) events(t *testing.T, kind string) (list []metal.Event) {
+	t.Helper()
+	err := r.db.Read(t.Context(), func(tx *store.Tx) (err error) {
+		list, err = tx.Events(0, 10000)
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slices.DeleteFunc(list, func(e metal.Event) bool { return e.Kind != kind })
+}
+
 // serve runs the DHCP server on an interface of a namespace until the test ends.
 func (r *rig) serve(t *testing.T, ns, iface string, addr netip.Addr) {
 	t.Helper()
 	var s *dhcp.Server
 	in(t, ns, func() (err error) {
-		s, err = dhcp.New(t.Context(), iface, addr, r.leases, r.logger)
+		s, err = dhcp.New(t.Context(), dhcp.Config{Interface: iface, Ours: addr, Store: r.leases, Log: r.logger})
 		return err
 	})
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- s.Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("the DHCP server ended: got %v; want nothing", err)
-		}
-	})
+	run(t, "the DHCP server", s.Run)
 }

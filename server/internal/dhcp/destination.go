@@ -11,32 +11,43 @@ import (
 const (
 	serverPort = 67
 	clientPort = 68
+	bootPort   = 4011 // PXE 2.1, 2.2
 )
 
-// Destination is where a reply goes.
-type Destination struct {
+// destination is where a reply goes.
+type destination struct {
 	To netip.AddrPort
 	// Hardware is the client's hardware address when the reply must go to it in a frame of ours: the client has no
 	// address yet that the kernel could resolve. Nil otherwise.
 	Hardware net.HardwareAddr
 }
 
-// DestinationOf applies RFC 2131, 4.1: to the relay agent; else broadcast where the client is refused; else to the
+// destinationOf applies RFC 2131, 4.1: to the relay agent; else broadcast where the client is refused; else to the
 // address the client has; else broadcast where the client asks for that; else to its hardware address.
-func DestinationOf(pkt, reply *dhcpv4.DHCPv4) Destination {
+func destinationOf(pkt, reply *dhcpv4.DHCPv4) destination {
 	broadcast := netip.AddrPortFrom(netip.AddrFrom4([4]byte{255, 255, 255, 255}), clientPort)
 	switch {
 	case address(pkt.GatewayIPAddr).IsValid():
-		return Destination{To: netip.AddrPortFrom(address(pkt.GatewayIPAddr), serverPort)}
-	case reply.MessageType() == dhcpv4.MessageTypeNak:
-		return Destination{To: broadcast}
+		return destination{To: netip.AddrPortFrom(address(pkt.GatewayIPAddr), serverPort)}
+	case kindOf(reply) == dhcpv4.MessageTypeNak:
+		return destination{To: broadcast}
 	case address(pkt.ClientIPAddr).IsValid():
-		return Destination{To: netip.AddrPortFrom(address(pkt.ClientIPAddr), clientPort)}
+		return destination{To: netip.AddrPortFrom(address(pkt.ClientIPAddr), clientPort)}
 	case pkt.IsBroadcast(), len(pkt.ClientHWAddr) != 6, !address(reply.YourIPAddr).IsValid():
-		return Destination{To: broadcast}
+		return destination{To: broadcast}
 	default:
-		return Destination{To: netip.AddrPortFrom(address(reply.YourIPAddr), clientPort), Hardware: pkt.ClientHWAddr}
+		return destination{To: netip.AddrPortFrom(address(reply.YourIPAddr), clientPort), Hardware: pkt.ClientHWAddr}
 	}
+}
+
+// bootDestination is where the answer to a packet on port 4011 goes: back to who sent it, at the port that it was sent
+// from, which PXE leaves to the client; where the sender is not who the packet says it is, to otherwise.
+func bootDestination(pkt *dhcpv4.DHCPv4, asker, otherwise netip.AddrPort) netip.AddrPort {
+	client := address(pkt.ClientIPAddr)
+	if address(pkt.GatewayIPAddr).IsValid() || asker.Addr().IsUnspecified() || client.IsValid() && client != asker.Addr() {
+		return otherwise
+	}
+	return asker
 }
 
 // packetTo builds the IPv4 and UDP headers (RFC 791, RFC 768) around a reply that goes into a frame of ours.

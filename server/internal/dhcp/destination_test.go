@@ -38,7 +38,7 @@ func TestRepliesGoWhereTheClientHearsThem(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got := DestinationOf(c.pkt, c.reply)
+			got := destinationOf(c.pkt, c.reply)
 			if got.To.String() != c.to || got.Hardware.String() != c.hardware.String() {
 				t.Errorf("got %s (%s); want %s (%s)", got.To, got.Hardware, c.to, c.hardware)
 			}
@@ -79,32 +79,22 @@ func TestFramesAreWhatAnotherImplementationWrites(t *testing.T) {
 	}
 }
 
-func TestTheQueryTellsTheClientsNetwork(t *testing.T) {
-	relayed := dhcpv4.WithGatewayIP(ip("10.1.0.1").AsSlice())
-	everybody := ip("255.255.255.255")
-	const d, q = dhcpv4.MessageTypeDiscover, dhcpv4.MessageTypeRequest
-	cases := []struct {
-		name        string
+func TestAnswersOfTheBootServerGoBackToWhoAsked(t *testing.T) {
+	otherwise := netip.MustParseAddrPort("255.255.255.255:68")
+	const q = dhcpv4.MessageTypeRequest
+	for _, c := range []struct {
+		name, asker string
 		pkt         *dhcpv4.DHCPv4
-		to          netip.Addr
-		via, wanted string
+		want        string
 	}{
-		{"a broadcast is from our own network", client(d), everybody, "172.31.0.1", ""},
-		{"a hint is wanted", client(d, wanting("172.31.0.9")), everybody, "172.31.0.1", "172.31.0.9"},
-		{"a relay agent tells its network", client(d, relayed), ours, "10.1.0.1", ""},
-		{"a client that rebinds by broadcast is here, whatever address it has", client(q, having("10.1.0.9")), everybody, "172.31.0.1", "10.1.0.9"},
-		{"a client that renews past the relay agent is where its address is", client(q, having("10.1.0.9")), ours, "10.1.0.9", "10.1.0.9"},
-		{"a relay agent knows better than the client's address", client(q, relayed, having("10.2.0.9")), ours, "10.1.0.1", "10.2.0.9"},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			want := Query{MAC: "52:54:00:00:00:01", Client: "52:54:00:00:00:01", Via: ip(c.via), Ours: ours, Relay: address(c.pkt.GatewayIPAddr)}
-			if c.wanted != "" {
-				want.Wanted = ip(c.wanted)
-			}
-			if diff := cmp.Diff(want, queryOf(c.pkt, c.to, ours), equateIPs); diff != "" {
-				t.Errorf("got + / want -:\n%s", diff)
-			}
-		})
+		{"to the port that it came from", "172.31.0.9:4011", client(q, having("172.31.0.9")), "172.31.0.9:4011"},
+		{"a client that leaves its address out of the packet", "172.31.0.9:68", client(q), "172.31.0.9:68"},
+		{"a client without an address", "0.0.0.0:68", client(q), "255.255.255.255:68"},
+		{"a sender that is not who the packet says", "10.0.0.66:53", client(q, having("172.31.0.9")), "255.255.255.255:68"},
+		{"a relay agent", "10.1.0.1:67", client(q, relayed("10.1.0.1")), "255.255.255.255:68"},
+	} {
+		if got := bootDestination(c.pkt, netip.MustParseAddrPort(c.asker), otherwise).String(); got != c.want {
+			t.Errorf("%s: got %s; want %s", c.name, got, c.want)
+		}
 	}
 }

@@ -1,60 +1,43 @@
 package dhcp
 
 import (
-	"encoding/hex"
+	"encoding/binary"
 	"net"
 	"net/netip"
-	"slices"
-	"strings"
+	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
-
-	"github.com/metalform/terraform-provider-metal/internal/metal"
-	"github.com/metalform/terraform-provider-metal/server/internal/boot"
 )
 
-const (
-	optionUUID  = dhcpv4.GenericOptionCode(97)  // RFC 4578, 2.3
-	optionIPXE  = dhcpv4.GenericOptionCode(175) // iPXE's encapsulated options
-	optionPXE43 = dhcpv4.GenericOptionCode(43)
-)
-
-// compose makes a reply with what every client is told of its network.
-func compose(pkt *dhcpv4.DHCPv4, v View, kind dhcpv4.MessageType) *dhcpv4.DHCPv4 {
-	s := v.Subnet.Spec
+// blank makes a reply of a kind with nothing in it but what links it to its request.
+func blank(pkt *dhcpv4.DHCPv4, v View, kind dhcpv4.MessageType) *dhcpv4.DHCPv4 {
 	reply := &dhcpv4.DHCPv4{
 		OpCode: dhcpv4.OpcodeBootReply, HWType: pkt.HWType, TransactionID: pkt.TransactionID, Flags: pkt.Flags,
 		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero,
-		GatewayIPAddr: pkt.GatewayIPAddr, ClientHWAddr: pkt.ClientHWAddr, Options: dhcpv4.Options{},
+		GatewayIPAddr: pkt.GatewayIPAddr, ClientHWAddr: pkt.ClientHWAddr, Options: make(dhcpv4.Options, 16),
 	}
+	reply.Options[codeMessageType] = []byte{byte(kind)}
+	reply.Options[codeServer] = identity(pkt, v).AsSlice()
+	return reply
+}
+
+// compose makes a reply with what every client is told of its network.
+func compose(pkt *dhcpv4.DHCPv4, v View, kind dhcpv4.MessageType) *dhcpv4.DHCPv4 {
+	reply := blank(pkt, v, kind)
 	if kind == dhcpv4.MessageTypeAck {
 		reply.ClientIPAddr = pkt.ClientIPAddr // RFC 2131, table 3: an OFFER has zero
 	}
-	set := func(o dhcpv4.Option) { reply.UpdateOption(o) }
-	set(dhcpv4.OptMessageType(kind))
-	set(dhcpv4.OptServerIdentifier(v.Server.AsSlice()))
-	set(dhcpv4.OptSubnetMask(net.CIDRMask(s.CIDR.Bits(), 32)))
-	if s.Gateway.IsValid() {
-		set(dhcpv4.OptRouter(s.Gateway.AsSlice()))
-	}
-	set(dhcpv4.OptDNS(ips(s.DNS, v.Server)...))
-	set(dhcpv4.OptNTPServers(ips(s.NTP, v.Server)...))
-	if v.Domain != "" {
-		set(dhcpv4.OptDomainName(v.Domain))
-	}
-	if v.Hostname != "" {
-		set(dhcpv4.OptHostName(v.Hostname))
-	}
-	echo(pkt, reply, dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier, optionUUID)
+	tellNetwork(pkt, reply, v)
+	echo(pkt, reply, codeRelay, codeClientID, codeUUID, codeSelection)
 	return reply
 }
 
 // echo copies options that a reply must repeat: the relay agent's information (RFC 3046, 2.2), the client identifier
-// (RFC 6842, 3), and the machine's UUID, which some PXE ROMs look for.
-func echo(pkt, reply *dhcpv4.DHCPv4, codes ...dhcpv4.OptionCode) {
+// (RFC 6842, 3), the subnet that was selected (RFC 3011, 3), and the machine's UUID, which some PXE ROMs look for.
+func echo(pkt, reply *dhcpv4.DHCPv4, codes ...uint8) {
 	for _, code := range codes {
-		if value := pkt.Options.Get(code); value != nil {
-			reply.UpdateOption(dhcpv4.OptGeneric(code, value))
+		if value := pkt.Options[code]; value != nil {
+			reply.Options[code] = value
 		}
 	}
 }
@@ -64,112 +47,76 @@ func grant(pkt *dhcpv4.DHCPv4, v View, kind dhcpv4.MessageType, addr netip.Addr)
 	reply := compose(pkt, v, kind)
 	reply.YourIPAddr = addr.AsSlice()
 	t := life(v)
-	reply.UpdateOption(dhcpv4.OptIPAddressLeaseTime(t))
-	reply.UpdateOption(dhcpv4.OptRenewTimeValue(t / 2))
-	reply.UpdateOption(dhcpv4.OptRebindingTimeValue(t * 7 / 8))
+	reply.Options[codeLeaseTime] = seconds(t)
+	reply.Options[codeRenewal] = seconds(t / 2)
+	reply.Options[codeRebinding] = seconds(t * 7 / 8)
+	if kind == dhcpv4.MessageTypeAck && kindOf(pkt) == dhcpv4.MessageTypeDiscover {
+		reply.Options[codeRapidCommit] = nil // RFC 4039, 4: it has no value
+	}
 	bootOptions(pkt, reply, v)
-	fit(pkt, reply)
+	fit(pkt, reply, v)
 	return reply
 }
 
-// fit leaves out what the client can do without, least needed first, until the reply is no longer than the client
-// takes: the size in its option 57, which counts the IP and UDP headers, and 576 bytes without (RFC 2131, 2).
-func fit(pkt, reply *dhcpv4.DHCPv4) {
-	const headers, least = 28, 576
-	room := least - headers
-	if size, err := pkt.MaxMessageSize(); err == nil {
-		room = max(room, int(size)-headers)
-	}
-	optional := []dhcpv4.OptionCode{dhcpv4.OptionTFTPServerName, dhcpv4.OptionNTPServers, dhcpv4.OptionDomainName, dhcpv4.OptionHostName}
-	if reply.BootFileName != "" {
-		optional = append(optional, dhcpv4.OptionBootfileName) // the header has it too
-	}
-	for _, code := range optional {
-		if len(reply.ToBytes()) <= room {
-			return
-		}
-		reply.DeleteOption(code)
-	}
+func seconds(t time.Duration) []byte {
+	return binary.BigEndian.AppendUint32(nil, uint32(t/time.Second))
 }
 
-// bootOptions name the boot file to a client that asks for one.
-func bootOptions(pkt, reply *dhcpv4.DHCPv4, v View) {
-	client := bootClient(pkt)
-	named := boot.NameFor(client, v.BootURL)
-	if named.File == "" {
+// fit leaves out what the client can do without, least needed first, until the reply is no longer than the client
+// takes: the size in its option 57, which counts the IP and UDP headers, and 576 bytes without (RFC 2131, 2). It is
+// never more than one Ethernet frame holds, whatever the client says: PXE ROMs put no fragments together.
+func fit(pkt, reply *dhcpv4.DHCPv4, v View) {
+	const headers, least, most = 28, 576, 1500
+	room := least - headers
+	if size := pkt.Options[codeMostBytes]; len(size) == 2 {
+		room = min(max(room, int(binary.BigEndian.Uint16(size))-headers), most-headers)
+	}
+	excess := length(reply) - room
+	if excess <= 0 {
 		return
 	}
-	reply.ServerIPAddr = v.Server.AsSlice()
-	const headerRoom = 127 // the field of 128 bytes ends with a zero (RFC 2131, 2)
-	if len(named.File) <= headerRoom {
-		reply.BootFileName = named.File
+	var optional []uint8
+	for i := len(v.Options.Custom) - 1; i >= 0; i-- {
+		switch code := v.Options.Custom[i].Code; code {
+		case codeRouter, codeDNS, codeVendor, codeRoutes: // without these a client may not work at all
+		default:
+			optional = append(optional, uint8(code))
+		}
 	}
-	reply.UpdateOption(dhcpv4.OptBootFileName(named.File))
-	switch {
-	case named.HTTP:
-		reply.UpdateOption(dhcpv4.OptClassIdentifier("HTTPClient"))
-	case named.TFTP:
-		reply.UpdateOption(dhcpv4.OptClassIdentifier("PXEClient"))
-		reply.UpdateOption(dhcpv4.OptTFTPServerName(v.Server.String()))
-		// PXE 2.1, 2.3: discovery control 8 means: boot the file named here, look for no boot server.
-		reply.UpdateOption(dhcpv4.OptGeneric(optionPXE43, []byte{6, 1, 8, 255}))
+	optional = append(optional, codeWPAD, codeTimeZone, codeSyslog, codeRoutesWindows, codeFQDN, codeSearch, codeBootServer, codeNTP,
+		codeDomain, codeHostName)
+	if reply.BootFileName != "" {
+		optional = append(optional, codeBootFile) // the header has it too
 	}
-	if client.IPXE {
-		// no-pxedhcp: without it iPXE waits 3 s for a ProxyDHCP server.
-		reply.UpdateOption(dhcpv4.OptGeneric(optionIPXE, []byte{176, 1, 1}))
+	for _, code := range optional {
+		if value, told := reply.Options[code]; told && excess > 0 {
+			excess -= space(value)
+			delete(reply.Options, code)
+		}
 	}
 }
 
-func bootClient(pkt *dhcpv4.DHCPv4) boot.Client {
-	c := boot.Client{MAC: metal.MACOf(pkt.ClientHWAddr)}
-	class := pkt.ClassIdentifier()
-	c.PXE, c.HTTP = strings.HasPrefix(class, "PXEClient"), strings.HasPrefix(class, "HTTPClient")
-	if archs := pkt.ClientArch(); len(archs) > 0 {
-		c.Arch = uint16(archs[0])
+// length is that of a reply on the wire, without padding: header and cookie, options, end.
+func length(reply *dhcpv4.DHCPv4) int {
+	n := 240 + 1
+	for _, value := range reply.Options {
+		n += space(value)
 	}
-	// iPXE sends its user class as plain text, not in the form of RFC 3004; UserClass reads both.
-	c.IPXE = slices.Contains(pkt.UserClass(), "iPXE") || pkt.Options.Has(optionIPXE) && c.PXE
-	return c
+	return n
+}
+
+// space is what a value takes with its code and length, which are there again for every 255 bytes (RFC 3396).
+func space(value []byte) int {
+	return len(value) + 2*max(1, (len(value)+254)/255)
 }
 
 // refuse makes a NAK: the client begins anew at once.
 func refuse(pkt *dhcpv4.DHCPv4, v View, why string) Answer {
-	reply := &dhcpv4.DHCPv4{
-		OpCode: dhcpv4.OpcodeBootReply, HWType: pkt.HWType, TransactionID: pkt.TransactionID, Flags: pkt.Flags,
-		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero,
-		GatewayIPAddr: pkt.GatewayIPAddr, ClientHWAddr: pkt.ClientHWAddr, Options: dhcpv4.Options{},
-	}
+	reply := blank(pkt, v, dhcpv4.MessageTypeNak)
 	if address(pkt.GatewayIPAddr).IsValid() {
 		reply.SetBroadcast() // the relay agent is to broadcast it: the client has no address (RFC 2131, 4.3.2)
 	}
-	reply.UpdateOption(dhcpv4.OptMessageType(dhcpv4.MessageTypeNak))
-	reply.UpdateOption(dhcpv4.OptServerIdentifier(v.Server.AsSlice()))
-	reply.UpdateOption(dhcpv4.OptMessage(why))
-	echo(pkt, reply, dhcpv4.OptionRelayAgentInformation, dhcpv4.OptionClientIdentifier) // and no more: RFC 2131, table 3
+	reply.Options[codeMessage] = []byte(why)
+	echo(pkt, reply, codeRelay, codeClientID) // and no more: RFC 2131, table 3
 	return Answer{Reply: reply, Why: "refused: " + why}
-}
-
-func ips(list []netip.Addr, fallback netip.Addr) []net.IP {
-	if len(list) == 0 {
-		return []net.IP{fallback.AsSlice()}
-	}
-	out := make([]net.IP, len(list))
-	for i, a := range list {
-		out[i] = a.AsSlice()
-	}
-	return out
-}
-
-// clientID returns option 61 in hex; empty where the client sends none.
-func clientID(pkt *dhcpv4.DHCPv4) string {
-	return hex.EncodeToString(pkt.Options.Get(dhcpv4.OptionClientIdentifier))
-}
-
-// Client returns what a lease is kept under: the client identifier, or the hardware address where there is none
-// (RFC 2131, 2.1).
-func Client(pkt *dhcpv4.DHCPv4) string {
-	if id := clientID(pkt); id != "" {
-		return id
-	}
-	return string(metal.MACOf(pkt.ClientHWAddr))
 }

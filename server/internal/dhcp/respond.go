@@ -1,10 +1,10 @@
-// Package dhcp serves DHCPv4 (RFC 2131) to machines and to every other client. Respond decides what one packet
-// deserves from what the store knew when it arrived; the server stores what must be stored, and sends only then.
+// Package dhcp serves DHCPv4 (RFC 2131) to machines and to every other client, and tells machines what to boot where
+// another server gives the addresses (PXE 2.1). Respond decides what one packet deserves from what the store knew
+// when it arrived; the server has stored what must be stored, and sends only then.
 package dhcp
 
 import (
 	"net/netip"
-	"strings"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
@@ -12,56 +12,29 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
 
-// View is what the store knew about one packet when it arrived.
-type View struct {
-	// Subnet is the one the client is on; nil: none of ours, or DHCP is not served there.
-	Subnet *metal.Subnet
-	// Server is our own address as that client knows us: the server identifier.
-	Server netip.Addr
-	// Assigned is the address that belongs to the client's machine on this subnet; zero for none.
-	Assigned netip.Addr
-	// Hostname is the machine's name; Domain that of the subnet.
-	Hostname, Domain string
-	// Lease is what a client without a machine holds or last held here; nil for nothing.
-	Lease *metal.Lease
-	// LeaseFree says that the address of Lease, expired or not, lies in a dynamic range and is nobody else's.
-	LeaseFree bool
-	// Free is an address that such a client could get now; zero when the ranges are full. It need not be set where
-	// Lease is unexpired and LeaseFree.
-	Free netip.Addr
-	// BootURL is the base URL of the boot server.
-	BootURL string
-}
-
-// Answer is everything one packet causes. The lease on Drop is forgotten first, then Lease stored, and only then
-// Reply sent.
-type Answer struct {
-	Reply *dhcpv4.DHCPv4 // nil: stay silent
-	Lease *metal.Lease   // nil: nothing to store. A declined one is kept under no client: nobody has the address
-	Drop  netip.Addr     // zero: nothing to forget
-	Why   string         // for the log
-	Fault bool           // Why is something that a person should look into
-}
-
 const (
 	offerLife   = 30 * time.Second // an offer is held against double offering for so long
 	quarantine  = time.Hour        // a declined address is given to nobody
 	defaultLife = 600 * time.Second
 )
 
-// Respond decides what pkt deserves. It touches no socket, clock or database.
+// Respond decides what pkt, which came to port 67, deserves. It touches no socket, clock or database.
 func Respond(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
-	if pkt.OpCode != dhcpv4.OpcodeBootRequest {
+	switch {
+	case pkt.OpCode != dhcpv4.OpcodeBootRequest:
 		return silent("not a request")
-	}
-	if v.Subnet == nil || !v.Subnet.Spec.DHCP.Enabled {
+	case v.Subnet == nil:
+		return silent("no subnet of ours")
+	case v.Subnet.Spec.DHCP.Mode == metal.DHCPProxy:
+		return proxy(pkt, v)
+	case !v.Subnet.Spec.DHCP.Serves():
 		return silent("DHCP is not served on this network")
 	}
 	// A client names a server in a REQUEST after several offers, in every DECLINE and in every RELEASE.
-	if chosen := address(pkt.ServerIdentifier()); chosen.IsValid() && chosen != v.Server {
+	if chosen := address(pkt.Options[codeServer]); chosen.IsValid() && chosen != v.Server && chosen != identity(pkt, v) {
 		return elsewhere(pkt, v)
 	}
-	switch pkt.MessageType() {
+	switch kindOf(pkt) {
 	case dhcpv4.MessageTypeDiscover:
 		return discover(pkt, v, now)
 	case dhcpv4.MessageTypeRequest:
@@ -73,7 +46,7 @@ func Respond(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 	case dhcpv4.MessageTypeInform:
 		return inform(pkt, v)
 	default:
-		return silent("message type " + pkt.MessageType().String() + " is not for a server")
+		return silent("message type " + kindOf(pkt).String() + " is not for a server")
 	}
 }
 
@@ -84,16 +57,21 @@ func fault(why string) Answer { return Answer{Why: why, Fault: true} }
 // elsewhere takes back what was offered to a client that took another server's offer (RFC 2131, 3.1, 4).
 func elsewhere(pkt *dhcpv4.DHCPv4, v View) Answer {
 	a := silent("the client speaks to another server")
-	if pkt.MessageType() == dhcpv4.MessageTypeRequest && v.Lease != nil && v.Lease.State == metal.LeaseOffered {
+	if kindOf(pkt) == dhcpv4.MessageTypeRequest && v.Lease != nil && v.Lease.State == metal.LeaseOffered {
 		a.Drop = v.Lease.Addr
 	}
 	return a
 }
 
-// discover offers the machine's own address, else what the client holds or held, else a free one.
+// discover offers the client's own address, else what it holds or held, else a free one. A client that asks for it is
+// given the address at once (RFC 4039).
 func discover(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
+	kind, state, until, why := dhcpv4.MessageTypeOffer, metal.LeaseOffered, now.Add(offerLife), "offer"
+	if _, rapid := pkt.Options[codeRapidCommit]; rapid {
+		kind, state, until, why = dhcpv4.MessageTypeAck, metal.LeaseActive, now.Add(life(v)), "lease at once"
+	}
 	if v.Assigned.IsValid() {
-		return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeOffer, v.Assigned), Why: "offer the machine's own address"}
+		return Answer{Reply: grant(pkt, v, kind, v.Assigned), Why: why + ": the client's own address"}
 	}
 	addr := v.Free
 	if held(v) {
@@ -102,11 +80,11 @@ func discover(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 	if !addr.IsValid() {
 		return fault("no address is left in the dynamic ranges of subnet " + v.Subnet.Name)
 	}
-	lease := newLease(pkt, v, addr, metal.LeaseOffered, now.Add(offerLife))
-	if v.Lease != nil && v.Lease.Addr == addr && v.Lease.State == metal.LeaseActive && v.Lease.ExpiresAt.After(lease.ExpiresAt) {
+	lease := newLease(pkt, v, addr, state, now, until)
+	if state == metal.LeaseOffered && v.Lease != nil && v.Lease.Addr == addr && v.Lease.State == metal.LeaseActive && v.Lease.ExpiresAt.After(until) {
 		lease = nil // a client that asks anew keeps the longer hold it has
 	}
-	return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeOffer, addr), Lease: lease, Why: "offer"}
+	return Answer{Reply: grant(pkt, v, kind, addr), Lease: lease, Why: why}
 }
 
 // held says whether the client may have the address of its lease again.
@@ -116,7 +94,7 @@ func held(v View) bool {
 
 // request tells the four kinds of REQUEST apart (RFC 2131, 4.3.2).
 func request(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
-	wanted := address(pkt.RequestedIPAddress())
+	wanted := address(pkt.Options[codeWanted])
 	if !wanted.IsValid() {
 		wanted = address(pkt.ClientIPAddr) // renewing or rebinding
 	}
@@ -126,11 +104,11 @@ func request(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 	switch {
 	case v.Assigned.IsValid():
 		if wanted != v.Assigned {
-			return refuse(pkt, v, "this machine's own address is "+v.Assigned.String())
+			return refuse(pkt, v, "this client's own address is "+v.Assigned.String())
 		}
-		return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeAck, wanted), Why: "the machine's own address"}
+		return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeAck, wanted), Why: "the client's own address"}
 	case held(v) && v.Lease.Addr == wanted:
-		lease := newLease(pkt, v, wanted, metal.LeaseActive, now.Add(life(v)))
+		lease := newLease(pkt, v, wanted, metal.LeaseActive, now, now.Add(life(v)))
 		return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeAck, wanted), Lease: lease, Why: "lease"}
 	case v.Lease != nil || pkt.Options.Has(dhcpv4.OptionServerIdentifier):
 		return refuse(pkt, v, "you do not hold "+wanted.String())
@@ -144,12 +122,12 @@ func request(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 // decline puts an address that the client found in use aside. The row of the client is dropped and another kept
 // under nobody, so that the client's next lease does not end the quarantine.
 func decline(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
-	addr := address(pkt.RequestedIPAddress())
+	addr := address(pkt.Options[codeWanted])
 	switch {
 	case !addr.IsValid():
 		return silent("the client declines no address")
 	case addr == v.Assigned:
-		return fault("another host uses " + addr.String() + ", which is this machine's own address: find it and take the address from it")
+		return fault("another host uses " + addr.String() + ", which is this client's own address: find it and take the address from it")
 	case v.Lease == nil || v.Lease.Addr != addr || v.Lease.State == metal.LeaseDeclined:
 		return silent("the client declines " + addr.String() + ", which it does not hold")
 	}
@@ -171,15 +149,9 @@ func release(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 // inform answers a client that has an address from elsewhere: no address, no lease time (RFC 2131, 4.3.5).
 func inform(pkt *dhcpv4.DHCPv4, v View) Answer {
 	reply := compose(pkt, v, dhcpv4.MessageTypeAck)
-	fit(pkt, reply)
+	bootOptions(pkt, reply, v)
+	fit(pkt, reply, v)
 	return Answer{Reply: reply, Why: "inform"}
-}
-
-func newLease(pkt *dhcpv4.DHCPv4, v View, addr netip.Addr, state metal.LeaseState, until time.Time) *metal.Lease {
-	return &metal.Lease{
-		Subnet: v.Subnet.Name, Addr: addr, MAC: metal.MACOf(pkt.ClientHWAddr), ClientID: clientID(pkt),
-		Hostname: hostname(pkt.HostName()), State: state, ExpiresAt: until,
-	}
 }
 
 // life is how long a client may keep an address. All ones in the option mean for ever (RFC 2131, 3.3).
@@ -189,18 +161,6 @@ func life(v View) time.Duration {
 		return time.Duration(min(s, most)) * time.Second
 	}
 	return defaultLife
-}
-
-// hostname keeps a name that a stranger sent where it could be a DNS label (RFC 1123, 2.1); else nothing.
-func hostname(s string) string {
-	const most = 63
-	odd := strings.ContainsFunc(s, func(c rune) bool {
-		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-')
-	})
-	if odd || len(s) > most || strings.HasPrefix(s, "-") || strings.HasSuffix(s, "-") {
-		return ""
-	}
-	return s
 }
 
 func address(ip []byte) netip.Addr {

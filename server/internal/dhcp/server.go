@@ -8,79 +8,108 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"sync/atomic"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/mdlayher/packet"
 	"golang.org/x/net/bpf"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/udp"
 )
 
-// Query says whose packet it is, and from which network.
-type Query struct {
-	MAC    metal.MAC
-	Client string
-	// Via is an address on the client's network: the relay agent's (giaddr); the client's own where it speaks to us
-	// through a router; else our own on the interface that the packet came by.
-	Via netip.Addr
-	// Relay is the relay agent's address; zero for none. No client may get it.
-	Relay netip.Addr
-	// Ours is our own address on that interface.
-	Ours netip.Addr
-	// Wanted is the address the client asks for; zero for none.
-	Wanted netip.Addr
+// Config is what a Server needs.
+type Config struct {
+	// Interface is the one to answer on; Ours our own IPv4 address there.
+	Interface string
+	Ours      netip.Addr
+	Store     Store
+	// Ignore says whether a client identifier (option 61) is that of a packet which wants no answer: our own search for
+	// other servers. Nil for none.
+	Ignore func(clientID []byte) bool
+	Log    *slog.Logger
 }
 
-// Store keeps leases. Exchange shows decide one moment of the facts, and has stored what it answered, durably, when
-// it returns.
-type Store interface {
-	Exchange(ctx context.Context, q Query, decide func(View, time.Time) Answer) (Answer, error)
-}
-
-// Server answers on one interface.
+// Server answers on one interface: DHCP on port 67, and boot server discovery on port 4011.
 type Server struct {
-	conn  *udp.Conn
-	raw   *packet.Conn
-	ours  netip.Addr
-	store Store
-	log   *slog.Logger
+	cfg      Config
+	dhcp     *udp.Conn
+	boot     *udp.Conn
+	raw      *packet.Conn
+	sender   *sender
+	clients  *limiter
+	circuits *limiter
+	waiting  atomic.Int64  // packets that the store has not answered yet
+	overload atomic.Uint64 // packets dropped because too many were
+	tooMany  atomic.Uint64 // packets dropped because their client, or its circuit, sends too many
 }
 
-const workers = 16
+const (
+	workers = 8
+	// mostWaiting bounds the packets that wait for the store: at 10,000 a second, half a second's.
+	mostWaiting = 4096
+)
 
-// New listens on port 67 of an interface, whose IPv4 address is ours.
-func New(ctx context.Context, iface string, ours netip.Addr, store Store, log *slog.Logger) (*Server, error) {
-	ifi, err := net.InterfaceByName(iface)
+// New listens on ports 67 and 4011 of an interface.
+func New(ctx context.Context, cfg Config) (*Server, error) {
+	ifi, err := net.InterfaceByName(cfg.Interface)
 	if err != nil {
-		return nil, metal.Errorf(metal.Invalid, "cannot serve DHCP on interface %s: %w", iface, err)
+		return nil, metal.Errorf(metal.Invalid, "cannot serve DHCP on interface %s: %w", cfg.Interface, err)
 	}
-	conn, err := udp.Listen(ctx, "udp4", fmt.Sprintf("0.0.0.0:%d", serverPort), iface)
-	if err != nil {
+	if !cfg.Ours.Is4() {
+		return nil, metal.Errorf(metal.Invalid, "cannot serve DHCP on interface %s: %s is no IPv4 address; give the interface one", cfg.Interface, cfg.Ours)
+	}
+	s := &Server{cfg: cfg}
+	if s.dhcp, err = udp.Listen(ctx, "udp4", fmt.Sprintf("0.0.0.0:%d", serverPort), cfg.Interface); err != nil {
 		return nil, err
+	}
+	if s.boot, err = udp.Listen(ctx, "udp4", fmt.Sprintf("0.0.0.0:%d", bootPort), cfg.Interface); err != nil {
+		return nil, errors.Join(err, s.Close())
 	}
 	// This socket only sends: its filter lets nothing in.
 	nothing, err := bpf.Assemble([]bpf.Instruction{bpf.RetConstant{Val: 0}})
 	if err != nil {
-		return nil, errors.Join(err, conn.Close())
+		return nil, errors.Join(err, s.Close())
 	}
-	raw, err := packet.Listen(ifi, packet.Datagram, unix.ETH_P_IP, &packet.Config{Filter: nothing})
+	s.raw, err = packet.Listen(ifi, packet.Datagram, unix.ETH_P_IP, &packet.Config{Filter: nothing})
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("open a packet socket on %s for DHCP: %w", iface, err), conn.Close())
+		return nil, errors.Join(fmt.Errorf("open a packet socket on %s for DHCP: %w", cfg.Interface, err), s.Close())
 	}
-	return &Server{conn: conn, raw: raw, ours: ours, store: store, log: log}, nil
+	s.sender = newSender(s.dhcp.Socket(), s.boot.Socket(), s.raw, cfg.Ours, cfg.Log)
+	// A client needs two packets for a lease, and repeats each a few times. Behind a circuit there may be a whole
+	// network: ISC's relay agent names its interface.
+	s.clients, s.circuits = newLimiter(1<<16, 5, 20), newLimiter(1<<12, 500, 2000)
+	return s, nil
 }
 
 // Close closes the sockets of a server that is not run.
-func (s *Server) Close() error { return errors.Join(s.conn.Close(), s.raw.Close()) }
+func (s *Server) Close() error {
+	var all []error
+	for _, conn := range []*udp.Conn{s.dhcp, s.boot} {
+		if conn != nil {
+			all = append(all, conn.Close())
+		}
+	}
+	if s.raw != nil {
+		all = append(all, s.raw.Close())
+	}
+	return errors.Join(all...)
+}
 
-// Run answers until ctx ends.
+// Run answers until ctx ends. Store may call done after it has returned: that reply is not sent.
 func (s *Server) Run(ctx context.Context) error {
 	defer s.raw.Close()
 	seed := maphash.MakeSeed()
-	return udp.ServeBy(ctx, s.conn, workers, func(d udp.Datagram) uint64 { return maphash.Bytes(seed, hardware(d.Payload)) }, s.handle)
+	client := func(d udp.Datagram) uint64 { return maphash.Bytes(seed, hardware(d.Payload)) }
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return udp.ServeBy(ctx, s.dhcp, workers, client, s.handleDHCP) })
+	g.Go(func() error { return udp.ServeBy(ctx, s.boot, 1, client, s.handleBoot) })
+	g.Go(func() error { return s.sender.run(ctx) })
+	g.Go(func() error { return s.report(ctx) })
+	return g.Wait()
 }
 
 // hardware returns the client's hardware address (RFC 2131, 2): one client's packets are handled in their order.
@@ -92,64 +121,103 @@ func hardware(payload []byte) []byte {
 	return payload[at : at+size]
 }
 
-func (s *Server) handle(ctx context.Context, d udp.Datagram) {
+func (s *Server) handleDHCP(_ context.Context, d udp.Datagram) {
+	if pkt := s.read(d); pkt != nil {
+		decide := func(v View, now time.Time) Answer { return Respond(pkt, v, now) }
+		s.ask(pkt, queryOf(pkt, d.To, d.IfIndex, s.cfg.Ours), netip.AddrPort{}, decide)
+	}
+}
+
+func (s *Server) handleBoot(_ context.Context, d udp.Datagram) {
+	if pkt := s.read(d); pkt != nil {
+		decide := func(v View, _ time.Time) Answer { return respondBoot(pkt, v) }
+		s.ask(pkt, queryOf(pkt, d.To, d.IfIndex, s.cfg.Ours), d.From, decide)
+	}
+}
+
+// read returns the packet in a datagram; nil where it is none that may be answered now.
+func (s *Server) read(d udp.Datagram) *dhcpv4.DHCPv4 {
+	if !s.clients.allow(hardware(d.Payload), d.At) {
+		s.tooMany.Add(1)
+		return nil
+	}
 	pkt, err := dhcpv4.FromBytes(d.Payload)
 	if err != nil {
-		s.log.Debug("a packet that is not DHCP", "from", d.From, "error", err)
-		return
+		s.cfg.Log.Debug("a packet that is not DHCP", "from", d.From, "error", err)
+		return nil
 	}
-	// No NIC has a group address or none; an answer to one would go to many hosts.
-	if _, err := metal.ParseMAC(pkt.ClientHWAddr.String()); err != nil {
-		s.log.Debug("a DHCP client without an Ethernet address", "from", d.From, "error", err)
-		return
+	if why := unfit(pkt, s.cfg.Ours); why != "" {
+		s.cfg.Log.Debug("no DHCP reply", "from", d.From, "why", why)
+		return nil
 	}
-	a, err := s.store.Exchange(ctx, queryOf(pkt, d.To, s.ours), func(v View, now time.Time) Answer { return Respond(pkt, v, now) })
-	log := s.log.With("mac", pkt.ClientHWAddr.String(), "message", pkt.MessageType().String())
-	if err != nil {
-		log.Error("answer DHCP", "error", err) // nothing stored, nothing promised
-		return
+	if s.cfg.Ignore != nil && s.cfg.Ignore(pkt.Options[codeClientID]) {
+		return nil
 	}
-	if a.Fault {
-		log.Warn("dhcp", "why", a.Why)
+	if circuit := agentOption(pkt, agentCircuit); circuit != nil && !s.circuits.allow(append(circuit[:len(circuit):len(circuit)], pkt.GatewayIPAddr...), d.At) {
+		s.tooMany.Add(1)
+		return nil
 	}
-	if a.Reply == nil {
-		log.Debug("no DHCP reply", "why", a.Why)
-		return
-	}
-	if err := s.send(pkt, a.Reply); err != nil {
-		log.Error("send a DHCP reply", "error", err)
-		return
-	}
-	log.Info("dhcp", "reply", a.Reply.MessageType().String(), "address", a.Reply.YourIPAddr.String(), "why", a.Why)
+	return pkt
 }
 
-// queryOf reads who asks from where out of a packet that was sent to the address to. A client that renews, releases
-// or informs itself sends from its own address to ours, past any relay agent: then its address tells its network
-// (RFC 2131, 4.3.2). One that broadcasts is on our own network, whatever address it believes to have.
-func queryOf(pkt *dhcpv4.DHCPv4, to, ours netip.Addr) Query {
-	q := Query{
-		MAC: metal.MACOf(pkt.ClientHWAddr), Client: Client(pkt), Via: ours, Ours: ours,
-		Relay: address(pkt.GatewayIPAddr), Wanted: address(pkt.RequestedIPAddress()),
+// ask has the store answer.
+func (s *Server) ask(pkt *dhcpv4.DHCPv4, q Query, asker netip.AddrPort, decide func(View, time.Time) Answer) {
+	if s.waiting.Add(1) > mostWaiting {
+		s.waiting.Add(-1)
+		s.overload.Add(1)
+		return
 	}
-	client := address(pkt.ClientIPAddr)
+	s.cfg.Store.Exchange(q, decide, func(a Answer, err error) {
+		s.waiting.Add(-1)
+		if err == nil && a.Reply != nil {
+			s.sender.add(outgoing{pkt: pkt, reply: a.Reply, why: a.Why, asker: asker})
+		}
+		s.explain(pkt, a, err)
+	})
+}
+
+// explain logs what a person should know of, at a rate that a person can read, and why there is silence.
+func (s *Server) explain(pkt *dhcpv4.DHCPv4, a Answer, err error) {
+	log, why := s.cfg.Log.Debug, a.Why
 	switch {
-	case q.Relay.IsValid():
-		q.Via = q.Relay
-	case to == ours && client.IsValid():
-		q.Via = client
+	case err != nil: // nothing stored, nothing promised
+		log, why = s.cfg.Log.Error, "the lease could not be stored: "+err.Error()
+	case a.Fault:
+		log = s.cfg.Log.Warn
+	case a.Reply != nil || !s.cfg.Log.Enabled(context.Background(), slog.LevelDebug):
+		return
 	}
-	if !q.Wanted.IsValid() {
-		q.Wanted = client
+	if (err != nil || a.Fault) && !s.sender.faults.allow(nil, time.Now()) {
+		return
 	}
-	return q
+	log("dhcp", "mac", pkt.ClientHWAddr.String(), "message", kindOf(pkt).String(), "why", why)
 }
 
-func (s *Server) send(pkt, reply *dhcpv4.DHCPv4) error {
-	to := DestinationOf(pkt, reply)
-	if to.Hardware == nil {
-		return s.conn.WriteTo(reply.ToBytes(), to.To, s.ours, 0)
+// dropped counts packets and replies that were dropped since the start, by why.
+type dropped struct{ tooMany, overload, lost, queue uint64 }
+
+// report logs once a minute what was dropped in it.
+func (s *Server) report(ctx context.Context) error {
+	var last dropped
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		now := dropped{s.tooMany.Load(), s.overload.Load(), s.sender.lost.Load(), s.dhcp.Stats().Dropped + s.boot.Stats().Dropped}
+		s.logDropped(last, now)
+		last = now
 	}
-	frame := packetTo(netip.AddrPortFrom(s.ours, serverPort), to.To, reply.ToBytes())
-	_, err := s.raw.WriteTo(frame, &packet.Addr{HardwareAddr: to.Hardware})
-	return err
+}
+
+func (s *Server) logDropped(last, now dropped) {
+	if now == last {
+		return
+	}
+	s.cfg.Log.Warn("DHCP packets were dropped; their clients ask again", "interface", s.cfg.Interface,
+		"client_sends_too_many", now.tooMany-last.tooMany, "store_behind", now.overload-last.overload,
+		"sender_behind", now.lost-last.lost, "server_behind", now.queue-last.queue)
 }

@@ -52,9 +52,12 @@ func TestForwardZones(t *testing.T) {
 			additional
 			metald.lab.example. 60 IN A 172.31.0.1
 			metald.lab.example. 60 IN AAAA fd00:31::1`},
-		{"a name server outside of the zone, without them", "rack.test. NS", `
+		{"a name server in another zone of ours, and its addresses", "rack.test. NS", `
 			NOERROR aa
-			rack.test. 60 IN NS metald.lab.example.`},
+			rack.test. 60 IN NS metald.lab.example.
+			additional
+			metald.lab.example. 60 IN A 172.31.0.1
+			metald.lab.example. 60 IN AAAA fd00:31::1`},
 		{"a zone has no address", "lab.example. A", `NOERROR aa
 			` + denied},
 		{"a zone's keys, which it has not", "lab.example. DNSKEY", `NOERROR aa
@@ -76,7 +79,7 @@ func TestForwardZones(t *testing.T) {
 		{"the parent", "example. SOA", `REFUSED`},
 		{"the root", ". NS", `REFUSED`},
 	}
-	view := labView(t)
+	view := rack(t).Now()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(lines(c.want), text(Answer(query(t, c.query), view, labSelf))); diff != "" {
@@ -116,7 +119,10 @@ func TestReverseZones(t *testing.T) {
 			0.31.172.in-addr.arpa. 60 IN SOA metald.lab.example. hostmaster.0.31.172.in-addr.arpa. 7 3600 600 604800 10`},
 		{"the zone's name server", "0.31.172.in-addr.arpa. NS", `
 			NOERROR aa
-			0.31.172.in-addr.arpa. 60 IN NS metald.lab.example.`},
+			0.31.172.in-addr.arpa. 60 IN NS metald.lab.example.
+			additional
+			metald.lab.example. 60 IN A 172.31.0.1
+			metald.lab.example. 60 IN AAAA fd00:31::1`},
 		{"the zone above is not ours", "31.172.in-addr.arpa. SOA", `REFUSED`},
 		{"the next /24 is not ours", "1.1.31.172.in-addr.arpa. PTR", `REFUSED`},
 		{"a /22 has four zones, of which this is the third", "11.2.4.10.in-addr.arpa. PTR", `
@@ -124,7 +130,10 @@ func TestReverseZones(t *testing.T) {
 			11.2.4.10.in-addr.arpa. 60 IN PTR bmc.n1.lab.example.`},
 		{"the fourth", "3.4.10.in-addr.arpa. NS", `
 			NOERROR aa
-			3.4.10.in-addr.arpa. 60 IN NS metald.lab.example.`},
+			3.4.10.in-addr.arpa. 60 IN NS metald.lab.example.
+			additional
+			metald.lab.example. 60 IN A 172.31.0.1
+			metald.lab.example. 60 IN AAAA fd00:31::1`},
 		{"there is no fifth", "1.4.4.10.in-addr.arpa. PTR", `REFUSED`},
 		{"a /26 is served from the /24 that encloses it", "65.2.0.192.in-addr.arpa. PTR", `
 			NOERROR aa
@@ -133,11 +142,18 @@ func TestReverseZones(t *testing.T) {
 			NXDOMAIN aa
 			authority
 			2.0.192.in-addr.arpa. 10 IN SOA metald.lab.example. hostmaster.2.0.192.in-addr.arpa. 7 3600 600 604800 10`},
+		{"and from its own, that whoever has the /24 can point to (RFC 2317)", "65.64/26.2.0.192.in-addr.arpa. PTR", `
+			NOERROR aa
+			65.64/26.2.0.192.in-addr.arpa. 60 IN PTR n1.deep.lab.example.`},
 		{"a /16 is one zone", "9.5.16.10.in-addr.arpa. PTR", `
 			NOERROR aa
 			9.5.16.10.in-addr.arpa. 60 IN PTR a.b.c.lab.example.`},
-		{"a name between it and its addresses is not denied", "77.16.10.in-addr.arpa. PTR", `
+		{"a name between it and its addresses", "5.16.10.in-addr.arpa. PTR", `
 			NOERROR aa
+			authority
+			16.10.in-addr.arpa. 10 IN SOA metald.lab.example. hostmaster.16.10.in-addr.arpa. 7 3600 600 604800 10`},
+		{"one with no address below it that has a name", "77.16.10.in-addr.arpa. PTR", `
+			NXDOMAIN aa
 			authority
 			16.10.in-addr.arpa. 10 IN SOA metald.lab.example. hostmaster.16.10.in-addr.arpa. 7 3600 600 604800 10`},
 		{"an IPv6 address, in both cases of letters", "1.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0." + "0.0.0.0.0.0.0.0.1.3.0.0.0.0.D.F.IP6.ARPA. PTR", `
@@ -145,19 +161,25 @@ func TestReverseZones(t *testing.T) {
 			1.1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.1.3.0.0.0.0.D.F.IP6.ARPA. 60 IN PTR n1.lab.example.`},
 		{"an IPv6 zone", zone6 + " NS", `
 			NOERROR aa
-			` + zone6 + ` 60 IN NS metald.lab.example.`},
+			` + zone6 + ` 60 IN NS metald.lab.example.
+			additional
+			metald.lab.example. 60 IN A 172.31.0.1
+			metald.lab.example. 60 IN AAAA fd00:31::1`},
 		{"a letter that is no digit", "g." + zone6 + " PTR", `
 			NXDOMAIN aa
 			authority
 			` + zone6 + ` 10 IN SOA metald.lab.example. hostmaster.` + zone6 + ` 7 3600 600 604800 10`},
 		{"a /46 has four zones on nibbles, of which this is the third", "2.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa. NS", `
 			NOERROR aa
-			2.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa. 60 IN NS metald.lab.example.`},
+			2.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa. 60 IN NS metald.lab.example.
+			additional
+			metald.lab.example. 60 IN A 172.31.0.1
+			metald.lab.example. 60 IN AAAA fd00:31::1`},
 		{"there is no fifth", "4.4.0.0.8.b.d.0.1.0.0.2.ip6.arpa. NS", `REFUSED`},
 		{"all reverse zones of the world are not ours", "in-addr.arpa. SOA", `REFUSED`},
 		{"localhost's neither", "1.0.0.127.in-addr.arpa. PTR", `REFUSED`},
 	}
-	view := labView(t)
+	view := rack(t).Now()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			if diff := cmp.Diff(lines(c.want), text(Answer(query(t, c.query), view, labSelf))); diff != "" {
@@ -201,7 +223,7 @@ func TestRequestsThatAreNoQuestions(t *testing.T) {
 		{"OPT as a type", "n2.lab.example. OPT", nil, `FORMERR`},
 		{"a meta type", "n2.lab.example. MAILB", nil, `NOTIMP`},
 	}
-	view := labView(t)
+	view := rack(t).Now()
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			q := query(t, c.query)
@@ -224,7 +246,7 @@ func TestOnlyPlainQueriesForNamesElsewhereMayBeForwarded(t *testing.T) {
 		{"n1.lab.example. A", false}, {"nosuch.lab.example. A", false}, {"99.0.31.172.in-addr.arpa. PTR", false},
 		{"example.com. AXFR", false}, {"version.bind. CH TXT", false},
 	}
-	view := labView(t)
+	view := rack(t).Now()
 	for _, c := range cases {
 		if _, got := decide(query(t, c.query), view, labSelf); got != c.want {
 			t.Errorf("%s: got %t; want %t", c.query, got, c.want)

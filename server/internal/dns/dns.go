@@ -4,7 +4,6 @@ import (
 	"context"
 	"log/slog"
 	"net"
-	"net/netip"
 	"runtime"
 	"sync"
 
@@ -16,34 +15,55 @@ import (
 
 // A Server answers on its sockets and listeners.
 type Server struct {
-	conns     []*udp.Conn
-	listeners []net.Listener
-	view      func() View
-	self      Self
-	forwarder *forwarder
-	buffers   sync.Pool
-	tcp       chan struct{} // one for each connection that is open
-	log       *slog.Logger
+	conns      []*udp.Conn
+	listeners  []net.Listener
+	zones      Zones
+	self       Self
+	config     Config
+	forwarder  *forwarder
+	limiter    *limiter
+	updates    *slots
+	transfers  *slots
+	tcp        chan struct{} // one for each connection that is open
+	clients    clients
+	counters   counters
+	queryLog   sampler
+	complaints sampler
+	log        *slog.Logger
 }
 
-// New makes a server on conns and listeners, which it closes when it ends. view is asked once for each request, so
-// that one answer never mixes two pictures; it must be as quick as loading a pointer.
-func New(conns []*udp.Conn, listeners []net.Listener, view func() View, self Self, forward Forward, log *slog.Logger) *Server {
+// Config is what a server does besides answering from its zones. The zero value is nothing.
+type Config struct {
+	Forward  Forward
+	Keys     Keys      // that requests are signed with; nil is none
+	Updater  Updater   // that DNS UPDATEs are made by; nil makes none
+	Limit    RateLimit // of answers by UDP
+	QueryLog bool      // log each request
+}
+
+// New makes a server on conns and listeners, which it closes when it ends. It looks at one moment of zones for each
+// request, so that no answer mixes two.
+func New(conns []*udp.Conn, listeners []net.Listener, zones Zones, self Self, config Config, log *slog.Logger) *Server {
 	return &Server{
-		conns: conns, listeners: listeners, view: view, self: self, forwarder: newForwarder(forward),
-		buffers: sync.Pool{New: func() any { return new([udp.MaxPayload]byte) }},
-		tcp:     make(chan struct{}, maxConnections),
-		log:     log,
+		conns: conns, listeners: listeners, zones: zones, self: self, config: config,
+		forwarder: newForwarder(config.Forward, self), limiter: newLimiter(config.Limit),
+		updates: newSlots(maxUpdates), transfers: newSlots(maxTransfers),
+		tcp: make(chan struct{}, maxConnections),
+		log: log,
 	}
 }
 
 // Run answers until ctx ends, and then returns nil.
 func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
+	var sending sync.WaitGroup
 	for _, conn := range s.conns {
+		out := newOutbox(conn, s.log)
+		sending.Go(out.run)
 		group.Go(func() error {
+			defer out.close()
 			return udp.Serve(ctx, conn, runtime.GOMAXPROCS(0), func(ctx context.Context, d udp.Datagram) {
-				s.handleDatagram(ctx, conn, d)
+				s.handleDatagram(ctx, conn, out, d)
 			})
 		})
 	}
@@ -51,61 +71,34 @@ func (s *Server) Run(ctx context.Context) error {
 		group.Go(func() error { return s.serveTCP(ctx, listener) })
 	}
 	err := group.Wait()
-	s.forwarder.wait()
+	s.updates.wait()
+	s.forwarder.close()
+	sending.Wait()
 	return err
 }
 
-// handleDatagram answers one request by UDP.
-func (s *Server) handleDatagram(ctx context.Context, conn *udp.Conn, d udp.Datagram) {
-	q, answer, elsewhere := s.local(d.Payload, d.From.Addr())
-	if elsewhere {
-		from := d
-		from.Payload = nil // it is reused when this returns
-		started := s.forwarder.start(func() { s.send(conn, from, s.remote(ctx, q), datagramLimit(q)) })
-		if started {
-			return
+// handleDatagram answers one request by UDP. What takes time is sent apart from out, which may be closed by then.
+func (s *Server) handleDatagram(ctx context.Context, conn *udp.Conn, out *outbox, d udp.Datagram) {
+	s.counters.udp.Add(1)
+	room := out.take()
+	view, recursive := s.zones.Now(), s.forwarder.serves(d.From.Addr())
+	wire, ok := quick(room.buffer[:0], d.Payload, view, s.self, recursive, byDatagram)
+	if !ok {
+		t := s.turn(d.Payload, d.From.Addr(), view, recursive)
+		if t.later != nil {
+			from := d
+			from.Payload = nil // it is reused when this returns
+			if t.slots.start(func() { s.sendLate(conn, from, s.datagram(d.From, &t, t.later(ctx), nil)) }) {
+				out.drop(room)
+				return
+			}
+			t.answer.Rcode = dns.RcodeServerFailure
 		}
-		answer.Rcode = dns.RcodeServerFailure
+		wire = s.datagram(d.From, &t, t.answer, room.buffer[:])
 	}
-	if answer != nil {
-		s.send(conn, d, answer, datagramLimit(q))
-	}
-}
-
-// local answers what can be answered at once. Where elsewhere is true, upstreams are to be asked q, and answer is what
-// is said when that is not possible but for its code.
-func (s *Server) local(request []byte, client netip.Addr) (q, answer *dns.Msg, elsewhere bool) {
-	q, complaint, err := parse(request)
-	if err != nil {
-		return nil, complaint, false
-	}
-	answer, elsewhere = decide(q, s.view(), s.self)
-	if answer == nil || !s.forwarder.serves(client) {
-		return q, answer, false
-	}
-	answer.RecursionAvailable = true
-	return q, answer, elsewhere && q.RecursionDesired
-}
-
-// remote asks upstreams.
-func (s *Server) remote(ctx context.Context, q *dns.Msg) *dns.Msg {
-	answer, err := s.forwarder.answer(ctx, q)
-	if err != nil && ctx.Err() == nil {
-		s.log.Warn("DNS upstream failed", "error", err)
-	}
-	return answer
-}
-
-// send answers the datagram d with m.
-func (s *Server) send(conn *udp.Conn, d udp.Datagram, m *dns.Msg, limit int) {
-	buf := s.buffers.Get().(*[udp.MaxPayload]byte)
-	defer s.buffers.Put(buf)
-	wire, err := pack(m, limit, buf[:])
-	if err != nil {
-		s.log.Warn("DNS answer cannot be written", "client", d.From, "error", err)
+	if wire = s.limited(d, wire); wire == nil {
+		out.drop(room)
 		return
 	}
-	if err := conn.Reply(d, wire); err != nil {
-		s.log.Debug("DNS answer not sent", "client", d.From, "error", err)
-	}
+	out.put(room, wire, d)
 }

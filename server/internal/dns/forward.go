@@ -2,158 +2,183 @@ package dns
 
 import (
 	"context"
-	"errors"
-	"fmt"
+	"crypto/x509"
 	"net/netip"
 	"strings"
-	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/miekg/dns"
+	"golang.org/x/sync/singleflight"
 )
 
 const (
-	// upstreamTimeout is how long one upstream may take, by UDP, and again by TCP. Stub resolvers ask again after 5 s.
-	upstreamTimeout = 2 * time.Second
-
 	// maxForwarded requests wait for upstreams at once; more get SERVFAIL.
 	maxForwarded = 256
+
+	// stalePatience is how long upstreams are waited for when there is an answer beyond its time (RFC 8767, section 5).
+	stalePatience = 1800 * time.Millisecond
 )
 
 // Forward says who is asked for names that are not ours, and for whom. The zero value asks nobody.
 type Forward struct {
-	Upstreams []netip.AddrPort // asked in this order, until one answers
-	Allow     []netip.Prefix   // the clients that it is done for; others are refused
+	Upstreams []Upstream     // asked in this order, until one answers; one that fails or is slow is passed over
+	Allow     []netip.Prefix // the clients that it is done for; others are refused
+	Roots     *x509.CertPool // who signs the certificates of upstreams; nil is whom this machine trusts
 }
 
-// forwarder asks upstreams, for so many requests at once.
+// forwarder asks upstreams, for so many requests at once, and remembers what they said.
 type forwarder struct {
-	config  Forward
-	slots   chan struct{}
-	running sync.WaitGroup
+	*slots
+	config    Forward
+	self      Self
+	upstreams []*upstream
+	cache     *cache
+	flights   singleflight.Group // by cacheKey
+	hits      atomic.Uint64
+	asked     atomic.Uint64
 }
 
-func newForwarder(config Forward) *forwarder {
-	return &forwarder{config: config, slots: make(chan struct{}, maxForwarded)}
+func newForwarder(config Forward, self Self) *forwarder {
+	f := &forwarder{slots: newSlots(maxForwarded), config: config, self: self, cache: newCache(maxCacheEntries, maxCacheBytes)}
+	for _, u := range config.Upstreams {
+		one := &upstream{Upstream: u}
+		if u.Name != "" {
+			one.tls = newTLSClient(u, config.Roots)
+		}
+		f.upstreams = append(f.upstreams, one)
+	}
+	return f
 }
 
 // serves says whether the client's other questions are forwarded.
 func (f *forwarder) serves(client netip.Addr) bool {
-	if len(f.config.Upstreams) == 0 {
-		return false
-	}
-	client = client.Unmap().WithZone("")
-	for _, prefix := range f.config.Allow {
-		if prefix.Contains(client) {
-			return true
+	return len(f.upstreams) > 0 && within(f.config.Allow, client)
+}
+
+// close waits for all requests, and ends the connections.
+func (f *forwarder) close() {
+	f.wait()
+	for _, u := range f.upstreams {
+		if u.tls != nil {
+			u.tls.close()
 		}
 	}
-	return false
 }
 
-// start runs act in a goroutine of the forwarder's, or says that there are too many already. wait waits for it.
-func (f *forwarder) start(act func()) bool {
-	if !f.take() {
-		return false
+// known answers q from the cache, if that can be done without asking.
+func (f *forwarder) known(q *dns.Msg, now time.Time) (*dns.Msg, bool) {
+	got, how := f.cache.get(keyFor(q), now)
+	if how != fresh && how != resort {
+		return nil, false
 	}
-	f.running.Go(func() {
-		defer f.release()
-		act()
-	})
-	return true
+	f.hits.Add(1)
+	return f.relay(q, got, how == resort), true
 }
-
-// take takes a slot if one is free.
-func (f *forwarder) take() bool {
-	select {
-	case f.slots <- struct{}{}:
-		return true
-	default:
-		return false
-	}
-}
-
-func (f *forwarder) release() { <-f.slots }
-
-func (f *forwarder) wait() { f.running.Wait() }
 
 // answer asks the upstreams q's question, and returns the answer for the client; SERVFAIL where no upstream has one.
-// The error says why, for the log.
+// The error says why, for the log. Clients who ask the same at once wait for one answer.
 func (f *forwarder) answer(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
-	m := reply(q)
+	type result struct {
+		msg *dns.Msg
+		old bool
+	}
+	key := keyFor(q)
+	flight := key.name + " " + dns.Type(key.qtype).String() + string([]byte{' ', bit(key.do), bit(key.cd)})
+	got, err, _ := f.flights.Do(flight, func() (any, error) {
+		msg, old, err := f.lookup(ctx, q, key)
+		return result{msg, old}, err
+	})
+	r := got.(result)
+	return f.relay(q, r.msg, r.old), err
+}
+
+func bit(b bool) byte {
+	if b {
+		return '1'
+	}
+	return '0'
+}
+
+// lookup asks upstreams. Where they fail, what they said before is used, and old says so; msg is nil where nobody ever
+// said anything.
+func (f *forwarder) lookup(ctx context.Context, q *dns.Msg, key cacheKey) (msg *dns.Msg, old bool, err error) {
+	before, how := f.cache.get(key, time.Now())
+	if how == fresh { // another request was quicker
+		return before, false, nil
+	}
+	limit := 2 * upstreamTimeout
+	if how != absent {
+		limit = stalePatience
+	}
+	asking, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	f.asked.Add(1)
+	got, err := askAll(asking, f.upstreams, outgoing(q))
+	if ctx.Err() != nil {
+		return nil, false, ctx.Err()
+	}
+	if got != nil && !failed(got) {
+		f.cache.put(key, got, time.Now())
+		return got, false, nil
+	}
+	failure := got
+	if failure == nil {
+		failure = new(dns.Msg).SetRcode(q, dns.RcodeServerFailure)
+	}
+	f.cache.put(key, failure, time.Now())
+	if how != absent {
+		return before, true, err
+	}
+	return got, false, err
+}
+
+// relay is what the client that asked q is told of what an upstream said: SERVFAIL where that is nil.
+func (f *forwarder) relay(q, got *dns.Msg, old bool) *dns.Msg {
+	m := reply(q, f.self)
 	m.RecursionAvailable = true
-	got, err := f.ask(ctx, outgoing(q))
 	if got == nil {
 		m.Rcode = dns.RcodeServerFailure
-		return m, err
+		return m
 	}
-	m.Rcode = got.Rcode & 0xf // an extended code is about our own OPT record
-	m.AuthenticatedData = got.AuthenticatedData
-	m.Answer, m.Ns = got.Answer, got.Ns
+	m.Rcode = got.Rcode
+	if got.Rcode > 0xf { // an extended code is about our own OPT record
+		m.Rcode = dns.RcodeServerFailure
+	}
+	opt := q.IsEdns0()
+	// Only who asks for it is told what the upstream has validated (RFC 6840, section 5.8).
+	m.AuthenticatedData = got.AuthenticatedData && (q.AuthenticatedData || opt != nil && opt.Do())
+	m.Answer, m.Ns = spelled(got.Answer, q.Question[0].Name), got.Ns
 	for _, rr := range got.Extra {
-		if rr.Header().Rrtype != dns.TypeOPT { // it is about the hop to the upstream
+		if t := rr.Header().Rrtype; t != dns.TypeOPT && t != dns.TypeTSIG { // they are about the hop to the upstream
 			m.Extra = append(m.Extra, rr)
 		}
 	}
-	return m, err
+	if mine := m.IsEdns0(); mine != nil && old {
+		mine.Option = append(mine.Option, &dns.EDNS0_EDE{InfoCode: dns.ExtendedErrorCodeStaleAnswer})
+	}
+	return m
+}
+
+// spelled are the records with the name that was asked for written as in the question.
+func spelled(rrs []dns.RR, qname string) []dns.RR {
+	list := make([]dns.RR, len(rrs))
+	for i, rr := range rrs {
+		if name := rr.Header().Name; name != qname && strings.EqualFold(name, qname) {
+			rr = dns.Copy(rr)
+			rr.Header().Name = qname
+		}
+		list[i] = rr
+	}
+	return list
 }
 
 // outgoing is the request to the upstream: q's question, in a message of our own.
 func outgoing(q *dns.Msg) *dns.Msg {
 	m := new(dns.Msg)
-	m.Id = dns.Id()
-	m.RecursionDesired, m.CheckingDisabled, m.AuthenticatedData = true, q.CheckingDisabled, q.AuthenticatedData
+	m.RecursionDesired, m.CheckingDisabled, m.AuthenticatedData = true, q.CheckingDisabled, true
 	m.Question = q.Question
 	opt := q.IsEdns0()
 	m.SetEdns0(ednsSize, opt != nil && opt.Do())
 	return m
-}
-
-// ask tries one upstream after the other. An upstream that fails or refuses is passed over; when all do, the last
-// word that one of them gave counts.
-func (f *forwarder) ask(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
-	var last *dns.Msg
-	var failed error
-	for _, upstream := range f.config.Upstreams {
-		got, err := exchange(ctx, m, upstream.String())
-		if err != nil {
-			failed = errors.Join(failed, fmt.Errorf("ask %s for %s: %w", upstream, m.Question[0].Name, err))
-			continue
-		}
-		if got.Rcode == dns.RcodeServerFailure || got.Rcode == dns.RcodeRefused {
-			last = got
-			continue
-		}
-		return got, nil
-	}
-	return last, failed
-}
-
-// exchange asks one upstream by UDP, and by TCP where the answer does not fit.
-func exchange(ctx context.Context, m *dns.Msg, upstream string) (*dns.Msg, error) {
-	got, err := exchangeBy(ctx, "udp", m, upstream)
-	if err == nil && got.Truncated {
-		return exchangeBy(ctx, "tcp", m, upstream)
-	}
-	return got, err
-}
-
-// exchangeBy asks over one transport.
-func exchangeBy(ctx context.Context, network string, m *dns.Msg, upstream string) (*dns.Msg, error) {
-	client := &dns.Client{Net: network, Timeout: upstreamTimeout}
-	got, _, err := client.ExchangeContext(ctx, m, upstream)
-	if err != nil {
-		return nil, err
-	}
-	if !answers(got, m) {
-		return nil, errors.New("it answered another question")
-	}
-	return got, nil
-}
-
-// answers says whether got is an answer to m. The library has compared the ids only.
-func answers(got, m *dns.Msg) bool {
-	return got.Response && len(got.Question) == 1 &&
-		got.Question[0].Qtype == m.Question[0].Qtype && got.Question[0].Qclass == m.Question[0].Qclass &&
-		strings.EqualFold(got.Question[0].Name, m.Question[0].Name)
 }

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"net/netip"
 	"strings"
@@ -12,20 +13,33 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/miekg/dns"
 
+	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/udp"
+	"github.com/metalform/terraform-provider-metal/server/internal/zone"
 )
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
 
 // world is what a whole server of our own serves as an upstream.
-func world(t testing.TB) *zoneView {
-	return viewOf(t, []string{"example.com."}, nil, `$TTL 60
-www.example.com.  A  192.0.2.80
-`)
+func world(t testing.TB) *zone.Zones {
+	t.Helper()
+	z, err := zone.New(zone.Config{Zone: "example.com", NameServer: "ns.example.com", Serial: 5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	z.Change(func(b *zone.Batch) {
+		b.SetRecordSet(metal.RecordSet{Zone: "example.com", Name: "www", Type: "A", Spec: metal.RecordSetSpec{Values: []string{"192.0.2.80"}}})
+		var crowd metal.RecordSetSpec
+		for i := range 200 {
+			crowd.Values = append(crowd.Values, fmt.Sprintf("fd00:31::1:%x", i))
+		}
+		b.SetRecordSet(metal.RecordSet{Zone: "example.com", Name: "crowd", Type: "AAAA", Spec: crowd})
+	})
+	return z
 }
 
-// upstream is an upstream of one's own making, by UDP only.
-func upstream(t testing.TB, answer func(q *dns.Msg) *dns.Msg) netip.AddrPort {
+// upstreamOf is an upstream of one's own making, by UDP only.
+func upstreamOf(t testing.TB, answer func(q *dns.Msg) *dns.Msg) netip.AddrPort {
 	t.Helper()
 	conn, err := udp.Listen(t.Context(), "udp4", "127.0.0.1:0", "")
 	if err != nil {
@@ -70,7 +84,7 @@ func recursive(t testing.TB, question string) *dns.Msg {
 
 func TestNamesElsewhereAreForwarded(t *testing.T) {
 	good := serve(t, world(t), Forward{})
-	refusing := serve(t, labView(t), Forward{})
+	refusing := serve(t, rack(t), Forward{})
 	closed := func() netip.AddrPort { // a port at which nobody listens
 		conn, err := net.ListenPacket("udp4", "127.0.0.1:0")
 		if err != nil {
@@ -79,10 +93,10 @@ func TestNamesElsewhereAreForwarded(t *testing.T) {
 		defer conn.Close()
 		return netip.MustParseAddrPort(conn.LocalAddr().String())
 	}()
-	liar := upstream(t, func(q *dns.Msg) *dns.Msg {
+	liar := upstreamOf(t, func(q *dns.Msg) *dns.Msg {
 		m := new(dns.Msg).SetReply(q)
 		m.Question[0].Name = "bank.example.com."
-		m.Answer = addresses(nil, "bank.example.com.", dns.TypeA, []netip.Addr{netip.MustParseAddr("192.0.2.66")}, 60)
+		m.Answer = []dns.RR{&dns.A{Hdr: dns.RR_Header{Name: "bank.example.com.", Rrtype: dns.TypeA, Class: dns.ClassINET, Ttl: 60}, A: net.IPv4(192, 0, 2, 66)}}
 		return m
 	})
 	const www = `
@@ -94,27 +108,27 @@ func TestNamesElsewhereAreForwarded(t *testing.T) {
 		question *dns.Msg
 		want     string
 	}{
-		{"one upstream", Forward{[]netip.AddrPort{good}, loopback}, recursive(t, "www.example.com. A"), www},
-		{"its denial", Forward{[]netip.AddrPort{good}, loopback}, recursive(t, "nosuch.example.com. A"), `
+		{"one upstream", Forward{Upstreams: []Upstream{{Addr: good}}, Allow: loopback}, recursive(t, "www.example.com. A"), www},
+		{"its denial", Forward{Upstreams: []Upstream{{Addr: good}}, Allow: loopback}, recursive(t, "nosuch.example.com. A"), `
 			NXDOMAIN rd ra
 			authority
-			example.com. 10 IN SOA metald.lab.example. hostmaster.example.com. 7 3600 600 604800 10`},
-		{"the second, when the first refuses", Forward{[]netip.AddrPort{refusing, good}, loopback}, recursive(t, "www.example.com. A"), www},
-		{"the second, when the first is not there", Forward{[]netip.AddrPort{closed, good}, loopback}, recursive(t, "www.example.com. A"), www},
-		{"the second, when the first answers another question", Forward{[]netip.AddrPort{liar, good}, loopback}, recursive(t, "www.example.com. A"), www},
-		{"all refuse", Forward{[]netip.AddrPort{refusing}, loopback}, recursive(t, "www.example.com. A"), `REFUSED rd ra`},
-		{"none is there", Forward{[]netip.AddrPort{closed}, loopback}, recursive(t, "www.example.com. A"), `SERVFAIL rd ra`},
-		{"the client is not allowed", Forward{[]netip.AddrPort{good}, []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, recursive(t, "www.example.com. A"), `REFUSED rd`},
-		{"nobody is allowed", Forward{[]netip.AddrPort{good}, nil}, recursive(t, "www.example.com. A"), `REFUSED rd`},
-		{"no recursion is desired", Forward{[]netip.AddrPort{good}, loopback}, query(t, "www.example.com. A"), `REFUSED ra`},
-		{"our own names are not asked elsewhere", Forward{[]netip.AddrPort{closed}, loopback}, recursive(t, "n2.lab.example. A"), `
+			example.com. 10 IN SOA ns.example.com. hostmaster.example.com. 7 3600 600 604800 10`},
+		{"the second, when the first refuses", Forward{Upstreams: []Upstream{{Addr: refusing}, {Addr: good}}, Allow: loopback}, recursive(t, "www.example.com. A"), www},
+		{"the second, when the first is not there", Forward{Upstreams: []Upstream{{Addr: closed}, {Addr: good}}, Allow: loopback}, recursive(t, "www.example.com. A"), www},
+		{"the second, when the first answers another question", Forward{Upstreams: []Upstream{{Addr: liar}, {Addr: good}}, Allow: loopback}, recursive(t, "www.example.com. A"), www},
+		{"all refuse", Forward{Upstreams: []Upstream{{Addr: refusing}}, Allow: loopback}, recursive(t, "www.example.com. A"), `REFUSED rd ra`},
+		{"none is there", Forward{Upstreams: []Upstream{{Addr: closed}}, Allow: loopback}, recursive(t, "www.example.com. A"), `SERVFAIL rd ra`},
+		{"the client is not allowed", Forward{Upstreams: []Upstream{{Addr: good}}, Allow: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}}, recursive(t, "www.example.com. A"), `REFUSED rd`},
+		{"nobody is allowed", Forward{Upstreams: []Upstream{{Addr: good}}, Allow: nil}, recursive(t, "www.example.com. A"), `REFUSED rd`},
+		{"no recursion is desired", Forward{Upstreams: []Upstream{{Addr: good}}, Allow: loopback}, query(t, "www.example.com. A"), `REFUSED ra`},
+		{"our own names are not asked elsewhere", Forward{Upstreams: []Upstream{{Addr: closed}}, Allow: loopback}, recursive(t, "n2.lab.example. A"), `
 			NOERROR aa rd ra
 			n2.lab.example. 60 IN A 172.31.0.12`},
-		{"nor is what we are asked of ourselves", Forward{[]netip.AddrPort{good}, loopback}, recursive(t, "version.bind. CH TXT"), `REFUSED rd ra`},
+		{"nor is what we are asked of ourselves", Forward{Upstreams: []Upstream{{Addr: good}}, Allow: loopback}, recursive(t, "version.bind. CH TXT"), `REFUSED rd ra`},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			server := serve(t, labView(t), c.forward)
+			server := serve(t, rack(t), c.forward)
 			if diff := cmp.Diff(lines(c.want), text(ask(t, server, c.question))); diff != "" {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
@@ -124,14 +138,14 @@ func TestNamesElsewhereAreForwarded(t *testing.T) {
 
 func TestWhatAForwardedQuestionKeeps(t *testing.T) {
 	var asked atomic.Pointer[dns.Msg]
-	from := upstream(t, func(q *dns.Msg) *dns.Msg {
+	from := upstreamOf(t, func(q *dns.Msg) *dns.Msg {
 		asked.Store(q)
 		m := new(dns.Msg).SetReply(q)
 		m.AuthenticatedData = true
 		m.SetEdns0(4096, true)
 		return m
 	})
-	server := serve(t, labView(t), Forward{[]netip.AddrPort{from}, loopback})
+	server := serve(t, rack(t), Forward{Upstreams: []Upstream{{Addr: from}}, Allow: loopback})
 	q := recursive(t, "wWw.ExAmple.com. A")
 	q.CheckingDisabled = true
 	q.SetEdns0(1400, true)
@@ -152,24 +166,23 @@ func TestWhatAForwardedQuestionKeeps(t *testing.T) {
 }
 
 func TestATruncatedAnswerOfAnUpstreamIsFetchedByTCPAndTruncatedForTheClient(t *testing.T) {
-	elsewhere := crowded(t, 200).(*zoneView)
-	server := serve(t, viewOf(t, []string{"other.example."}, nil, ""), Forward{[]netip.AddrPort{serve(t, elsewhere, Forward{})}, loopback})
-	if answer := ask(t, server, recursive(t, "crowd.lab.example. AAAA")); !answer.Truncated {
+	server := serve(t, rack(t), Forward{Upstreams: []Upstream{{Addr: serve(t, world(t), Forward{})}}, Allow: loopback})
+	if answer := ask(t, server, recursive(t, "crowd.example.com. AAAA")); !answer.Truncated {
 		t.Errorf("by UDP: got\n%s\nwant a truncated answer", answer)
 	}
-	if n := strings.Count(dig(t, server, "crowd.lab.example", "AAAA"), "\tAAAA\tfd00:31::"); n != 200 {
+	if n := strings.Count(dig(t, server, "crowd.example.com", "AAAA"), "\tAAAA\tfd00:31::1:"); n != 200 {
 		t.Errorf("dig: got %d addresses; want 200", n)
 	}
 }
 
 func TestASlowUpstreamHoldsUpNoAnswerOfOurOwn(t *testing.T) {
 	entered, release := make(chan struct{}, 100), make(chan struct{})
-	slow := upstream(t, func(q *dns.Msg) *dns.Msg {
+	slow := upstreamOf(t, func(q *dns.Msg) *dns.Msg {
 		entered <- struct{}{}
 		<-release
 		return new(dns.Msg).SetReply(q)
 	})
-	server := serve(t, labView(t), Forward{[]netip.AddrPort{slow}, loopback})
+	server := serve(t, rack(t), Forward{Upstreams: []Upstream{{Addr: slow}}, Allow: loopback})
 	conn, err := net.Dial("udp4", server.String())
 	if err != nil {
 		t.Fatal(err)
@@ -196,7 +209,7 @@ func TestASlowUpstreamHoldsUpNoAnswerOfOurOwn(t *testing.T) {
 }
 
 func TestMoreForwardedRequestsThanAllowedFail(t *testing.T) {
-	f := newForwarder(Forward{})
+	f := newForwarder(Forward{}, labSelf)
 	release := make(chan struct{})
 	for i := range maxForwarded {
 		if !f.start(func() { <-release }) {

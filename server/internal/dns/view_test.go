@@ -7,84 +7,106 @@ import (
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/zone"
 )
 
-// zoneView is a View made of zone-file text.
-type zoneView struct {
-	names    map[string][]netip.Addr
-	pointers map[netip.Addr]string
-	zones    []string
-	subnets  []netip.Prefix
-}
-
-func (v *zoneView) Lookup(name string) ([]netip.Addr, bool) {
-	addrs, ok := v.names[name]
-	return addrs, ok
-}
-
-func (v *zoneView) Reverse(addr netip.Addr) (string, bool) {
-	name, ok := v.pointers[addr]
-	return name, ok
-}
-
-func (v *zoneView) Serial() uint32          { return 7 }
-func (v *zoneView) Zones() []string         { return v.zones }
-func (v *zoneView) Subnets() []netip.Prefix { return v.subnets }
-
-// viewOf reads addresses in zone-file text; each gets a pointer too.
-func viewOf(t testing.TB, zones []string, subnets []string, text string) *zoneView {
+// rack is the zones that most tests ask. Each address is a machine's of its own.
+func rack(t testing.TB) *zone.Zones {
 	t.Helper()
-	v := &zoneView{names: map[string][]netip.Addr{}, pointers: map[netip.Addr]string{}, zones: zones}
-	for _, subnet := range subnets {
-		v.subnets = append(v.subnets, netip.MustParsePrefix(subnet))
-	}
-	parser := dns.NewZoneParser(strings.NewReader(text), "", "")
-	for rr, ok := parser.Next(); ok; rr, ok = parser.Next() {
-		var addr netip.Addr
-		switch rr := rr.(type) {
-		case *dns.A:
-			addr, _ = netip.AddrFromSlice(rr.A.To4())
-		case *dns.AAAA:
-			addr, _ = netip.AddrFromSlice(rr.AAAA)
-		}
-		name := rr.Header().Name
-		v.names[name] = append(v.names[name], addr)
-		v.pointers[addr] = name
-		zone, _ := forwardZone(name, zones)
-		for above := name; above != zone; {
-			_, above, _ = strings.Cut(above, ".")
-			v.names[above] = append(v.names[above], nil...)
-		}
-	}
-	if err := parser.Err(); err != nil {
+	return zonesOf(t, `
+		172.31.0.11  n1.lab.example
+		fd00:31::11  n1.lab.example
+		172.31.0.12  n2.lab.example
+		fd00:31::6   six.lab.example
+		10.4.2.11    bmc.n1.lab.example
+		10.16.5.9    a.b.c.lab.example
+		192.0.2.65   n1.deep.lab.example
+		10.4.3.255   edge.rack.test
+		2001:db8:42::1 far.rack.test
+	`)
+}
+
+// subnets are those of zonesOf.
+var subnets = [...]string{"172.31.0.0/24", "10.4.0.0/22", "192.0.2.64/26", "10.16.0.0/16", "fd00:31::/64", "2001:db8:40::/46"}
+
+// zonesOf makes zones of names and addresses on the subnets, and of the declared zones deep.lab.example, rack.test and
+// rich.test, which has records of every type.
+func zonesOf(t testing.TB, hosts string) *zone.Zones {
+	t.Helper()
+	z, err := zone.New(zone.Config{
+		Zone: "lab.example", NameServer: "metald.lab.example", Serial: 5,
+		Addrs: []netip.Addr{netip.MustParseAddr("172.31.0.1"), netip.MustParseAddr("fd00:31::1")},
+	})
+	if err != nil {
 		t.Fatal(err)
 	}
-	return v
+	z.Change(func(b *zone.Batch) {
+		for _, cidr := range subnets {
+			b.SetSubnet(cidr, metal.SubnetSpec{CIDR: netip.MustParsePrefix(cidr)})
+		}
+		for _, name := range []string{"deep.lab.example", "rack.test", "rich.test"} {
+			b.SetZone(metal.Zone{Name: name})
+		}
+		for line := range strings.Lines(rich) {
+			if f := strings.Fields(line); len(f) > 0 {
+				b.SetRecordSet(metal.RecordSet{Zone: "rich.test", Name: f[0], Type: f[1], Spec: metal.RecordSetSpec{
+					Values: strings.Split(strings.Join(f[2:], " "), " | "),
+				}})
+			}
+		}
+		for line := range strings.Lines(hosts) {
+			if f := strings.Fields(line); len(f) == 2 {
+				host(t, b, netip.MustParseAddr(f[0]), f[1])
+			}
+		}
+	})
+	return z
 }
 
-// labView is what most tests ask.
-func labView(t testing.TB) *zoneView {
-	return viewOf(t,
-		[]string{"lab.example.", "deep.lab.example.", "rack.test."},
-		[]string{"172.31.0.0/24", "10.4.0.0/22", "192.0.2.64/26", "10.16.0.0/16", "fd00:31::/64", "2001:db8:40::/46"},
-		`$TTL 60
-n1.lab.example.           A     172.31.0.11
-n1.lab.example.           AAAA  fd00:31::11
-n2.lab.example.           A     172.31.0.12
-six.lab.example.          AAAA  fd00:31::6
-bmc.n1.lab.example.       A     10.4.2.11
-a.b.c.lab.example.        A     10.16.5.9
-n1.deep.lab.example.      A     192.0.2.65
-edge.rack.test.           A     10.4.3.255
-far.rack.test.            AAAA  2001:db8:42::1
-`)
+// host gives an address of one of the subnets to a device. Its domain is the last two labels, so that there are names
+// below names.
+func host(t testing.TB, b *zone.Batch, addr netip.Addr, name string) {
+	t.Helper()
+	labels := strings.Split(name, ".")
+	device, domain := strings.Join(labels[:len(labels)-2], "."), strings.Join(labels[len(labels)-2:], ".")
+	for _, cidr := range subnets {
+		if netip.MustParsePrefix(cidr).Contains(addr) {
+			b.SetDevice(device, metal.DeviceSpec{Domain: domain})
+			b.SetAssignment(metal.Assignment{Subnet: cidr, Addr: addr, Device: device})
+			return
+		}
+	}
+	t.Fatalf("no subnet has %s", addr)
 }
 
-var labSelf = Self{
-	NS:    "metald.lab.example.",
-	Addrs: []netip.Addr{netip.MustParseAddr("172.31.0.1"), netip.MustParseAddr("fd00:31::1")},
-	TTL:   60,
-}
+// rich is every type of records there is, as name, type and values.
+const rich = `
+	@        MX    10 mail
+	@        TXT   "v=spf1 -all"
+	@        CAA   0 issue "ca.example.net"
+	mail     A     192.0.2.25
+	mail     AAAA  2001:db8::25
+	_ldap._tcp SRV 0 5 389 mail
+	key      SSHFP 4 2 123456789abcdef67890123456789abcdef67890123456789abcdef123456789
+	www      CNAME mail
+	far      CNAME www.example.com.
+	lost     CNAME nosuch
+	one      CNAME two
+	two      CNAME one
+	host     PTR   elsewhere.example.com.
+	*.wild   A     192.0.2.99
+	*.wild   TXT   "wild"
+	real.wild TXT  "real"
+	*.alias  CNAME mail
+	child    NS    ns1.child | ns.example.net.
+	ns1.child A    192.0.2.53
+	into     CNAME x.child
+	long     TXT   "0123456789012345678901234567890123456789012345678901234567890123456789" | "1123456789012345678901234567890123456789012345678901234567890123456789" | "2123456789012345678901234567890123456789012345678901234567890123456789" | "3123456789012345678901234567890123456789012345678901234567890123456789" | "4123456789012345678901234567890123456789012345678901234567890123456789" | "5123456789012345678901234567890123456789012345678901234567890123456789" | "6123456789012345678901234567890123456789012345678901234567890123456789"
+`
+
+var labSelf = Self{NSID: "metald-1"}
 
 // query makes a request of "name type", or "name class type".
 func query(t testing.TB, text string) *dns.Msg {

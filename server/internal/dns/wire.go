@@ -36,7 +36,8 @@ func parse(wire []byte) (q, complaint *dns.Msg, err error) {
 }
 
 // pack writes the answer m into buf, if that is large enough, or else elsewhere. Where it has more bytes than limit,
-// records are left out and the client told to come by TCP.
+// addresses that are only a courtesy are left out first; if that is not enough, everything is, and the client is told
+// to come by TCP: nobody can use half of an answer, and whoever forged its sender gets little out of it.
 func pack(m *dns.Msg, limit int, buf []byte) ([]byte, error) {
 	// The few records that are usual fit without compression, which costs more than all the rest.
 	m.Compress = len(m.Answer)+len(m.Ns)+len(m.Extra) > 4
@@ -44,17 +45,33 @@ func pack(m *dns.Msg, limit int, buf []byte) ([]byte, error) {
 	if err != nil || len(wire) <= limit {
 		return wire, err
 	}
-	m.Truncate(limit)
+	if !m.Compress {
+		m.Compress = true
+		if wire, err = m.PackBuffer(buf); err != nil || len(wire) <= limit {
+			return wire, err
+		}
+	}
+	opt := m.IsEdns0()
+	m.Extra = nil
+	if opt != nil {
+		m.Extra = []dns.RR{opt}
+	}
+	// Who is referred elsewhere needs the addresses there (RFC 9471).
+	if referral := !m.Authoritative && len(m.Answer) == 0 && len(m.Ns) > 0; !referral {
+		if wire, err = m.PackBuffer(buf); err != nil || len(wire) <= limit {
+			return wire, err
+		}
+	}
+	m.Answer, m.Ns, m.Truncated = nil, nil, true
 	return m.PackBuffer(buf)
 }
 
-// datagramLimit is how many bytes an answer to q may have by UDP.
-func datagramLimit(q *dns.Msg) int {
-	if q == nil {
-		return plainSize
+// limit is how many bytes an answer to q may have.
+func (l limits) limit(q *dns.Msg) int {
+	if q != nil {
+		if opt := q.IsEdns0(); opt != nil {
+			return l.with(int(opt.UDPSize()))
+		}
 	}
-	if opt := q.IsEdns0(); opt != nil {
-		return min(max(int(opt.UDPSize()), plainSize), ednsSize)
-	}
-	return plainSize
+	return l.with(0)
 }

@@ -3,11 +3,12 @@ package dns
 import (
 	"encoding/binary"
 	"fmt"
-	"net/netip"
 	"strings"
 	"testing"
 
 	"github.com/miekg/dns"
+
+	"github.com/metalform/terraform-provider-metal/server/internal/zone"
 )
 
 // packed is a request as it comes from the wire.
@@ -44,7 +45,7 @@ func TestMessagesThatCannotBeRead(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			q, answer, err := parse(c.wire)
 			if err == nil { // the library reads a message that ends behind its header
-				answer = Answer(q, labView(t), labSelf)
+				answer = Answer(q, rack(t).Now(), labSelf)
 			}
 			if got := text(answer); got != c.want {
 				t.Errorf("got %q; want %q", got, c.want)
@@ -56,13 +57,13 @@ func TestMessagesThatCannotBeRead(t *testing.T) {
 	}
 }
 
-// crowded is a View in which one name has so many IPv6 addresses.
-func crowded(t testing.TB, addresses int) View {
-	var zone strings.Builder
+// crowded is zones in which one name has so many IPv6 addresses.
+func crowded(t testing.TB, addresses int) *zone.Zones {
+	var hosts strings.Builder
 	for i := range addresses {
-		fmt.Fprintf(&zone, "crowd.lab.example. 60 AAAA fd00:31::%x\n", i+1)
+		fmt.Fprintf(&hosts, "fd00:31::1:%x crowd.lab.example\n", i+1)
 	}
-	return viewOf(t, []string{"lab.example."}, nil, zone.String())
+	return zonesOf(t, hosts.String())
 }
 
 func TestAnswersThatDoNotFitADatagramAreTruncated(t *testing.T) {
@@ -85,11 +86,11 @@ func TestAnswersThatDoNotFitADatagramAreTruncated(t *testing.T) {
 			if c.edns != 0 {
 				q.SetEdns0(c.edns, false)
 			}
-			if got := datagramLimit(q); got != c.limit {
+			if got := byDatagram.limit(q); got != c.limit {
 				t.Errorf("got limit %d; want %d", got, c.limit)
 			}
-			m := Answer(q, crowded(t, c.addresses), labSelf)
-			wire, err := pack(m, datagramLimit(q), make([]byte, 4096))
+			m := Answer(q, crowded(t, c.addresses).Now(), labSelf)
+			wire, err := pack(m, byDatagram.limit(q), make([]byte, 4096))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -117,7 +118,7 @@ func FuzzAnswer(f *testing.F) {
 		q.SetEdns0(512, true)
 		f.Add(packed(f, q))
 	}
-	view := labView(f)
+	view := rack(f).Now()
 	f.Fuzz(func(t *testing.T, wire []byte) {
 		q, m, err := parse(wire)
 		if err == nil {
@@ -126,7 +127,7 @@ func FuzzAnswer(f *testing.F) {
 		if m == nil {
 			return
 		}
-		limit := datagramLimit(q)
+		limit := byDatagram.limit(q)
 		out, err := pack(m, limit, make([]byte, 4096))
 		if err != nil {
 			t.Fatalf("the answer cannot be written: %v\n%s", err, m)
@@ -148,7 +149,7 @@ func FuzzAnswer(f *testing.F) {
 }
 
 func BenchmarkAnswer(b *testing.B) {
-	view := labView(b)
+	view := rack(b).Now()
 	for _, question := range []string{"n1.lab.example. A", "nosuch.lab.example. A", "11.0.31.172.in-addr.arpa. PTR"} {
 		b.Run(strings.ReplaceAll(question, " ", "/"), func(b *testing.B) {
 			wire := packed(b, query(b, question))
@@ -164,21 +165,5 @@ func BenchmarkAnswer(b *testing.B) {
 				}
 			}
 		})
-	}
-}
-
-func TestReverseLabels(t *testing.T) {
-	cases := []struct {
-		subnet string
-		want   int
-	}{
-		{"10.0.0.0/8", 1}, {"10.0.0.0/9", 2}, {"10.16.0.0/12", 2}, {"10.16.0.0/16", 2}, {"10.16.0.0/20", 3}, {"10.16.0.0/24", 3},
-		{"10.16.0.0/25", 3}, {"10.16.0.1/32", 3}, {"0.0.0.0/0", 1},
-		{"fd00::/8", 2}, {"2001:db8::/32", 8}, {"2001:db8::/46", 12}, {"fd00:31::/64", 16}, {"fd00:31::/120", 30}, {"fd00:31::1/128", 31}, {"::/0", 1},
-	}
-	for _, c := range cases {
-		if got := reverseLabels(netip.MustParsePrefix(c.subnet)); got != c.want {
-			t.Errorf("%s: got %d; want %d", c.subnet, got, c.want)
-		}
 	}
 }

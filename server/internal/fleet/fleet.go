@@ -29,12 +29,22 @@ type Images interface {
 // Body is the stream of an upload.
 type Body interface{ Read(p []byte) (int, error) }
 
-// Config of a fleet. Every field is needed.
+// Config of a fleet. Every field but Probe and Serial is needed.
 type Config struct {
 	DB     *store.DB
 	Engine *lifecycle.Engine
 	Images Images
-	Zone   string
+	// Leases reads lease files of other servers.
+	Leases Leases
+	// Zone is the DNS domain of what has no other, without a trailing dot.
+	Zone string
+	// Probe looks whether anybody answers on an address, and says who: by his MAC address where that is known. It is
+	// asked before an address is given to a host, never within a transaction; nil: addresses are given unseen.
+	Probe func(ctx context.Context, subnet metal.Subnet, addr netip.Addr) (who string, inUse bool)
+	// CheckOptions refuses what could not be told to a DHCPv4 client, with metal.Invalid.
+	CheckOptions func(metal.DHCPOptions) error
+	// Serial returns the serial number of a zone's SOA record now; nil: 0 is told.
+	Serial func(zone string) uint32
 	// Own are addresses of the server itself, which no machine may get.
 	Own     []netip.Addr
 	Version string
@@ -47,10 +57,20 @@ type Config struct {
 }
 
 // Fleet serves the API.
-type Fleet struct{ cfg Config }
+type Fleet struct {
+	cfg    Config
+	ledger *ledger
+}
 
-// New makes a fleet.
-func New(cfg Config) *Fleet { return &Fleet{cfg} }
+// New makes a fleet, which observes the database from now on.
+func New(ctx context.Context, cfg Config) (*Fleet, error) {
+	cfg.Zone = strings.ToLower(strings.TrimSuffix(cfg.Zone, "."))
+	f := &Fleet{cfg, newLedger(cfg.Own)}
+	if err := cfg.DB.Observe(ctx, f.ledger); err != nil {
+		return nil, fmt.Errorf("read what is allocated: %w", err)
+	}
+	return f, nil
+}
 
 // DefaultPool is the pool that is always there.
 const DefaultPool = "default"
@@ -59,10 +79,17 @@ const DefaultPool = "default"
 func (f *Fleet) EnsureDefaults(ctx context.Context) error {
 	return f.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		_, err := tx.Pool(DefaultPool)
-		if metal.CodeOf(err) != metal.NotFound {
+		if metal.CodeOf(err) == metal.NotFound {
+			err = tx.PutPool(&metal.Pool{Name: DefaultPool, Description: "Machines that were put in no other pool"})
+		}
+		if err != nil {
 			return err
 		}
-		return tx.PutPool(&metal.Pool{Name: DefaultPool, Description: "Machines that were put in no other pool"})
+		_, err = tx.Fabric(metal.DefaultFabric)
+		if metal.CodeOf(err) == metal.NotFound {
+			err = tx.PutFabric(&metal.Fabric{Name: metal.DefaultFabric})
+		}
+		return err
 	})
 }
 

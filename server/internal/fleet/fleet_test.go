@@ -27,23 +27,28 @@ type rig struct {
 	path string
 }
 
-func start(t *testing.T) *rig {
+func start(t testing.TB, change ...func(*fleet.Config)) *rig {
 	t.Helper()
 	r := &rig{path: filepath.Join(t.TempDir(), "metald.db")}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
 	sealer, err := seal.New(bytes.Repeat([]byte{7}, 32))
 	must(t, err)
-	r.db, err = store.Open(t.Context(), r.path, store.Options{Sealer: sealer, Now: time.Now, Log: log, Zone: "fleet.test"})
+	r.db, err = store.Open(t.Context(), r.path, store.Options{Sealer: sealer, Now: time.Now, Log: log})
 	must(t, err)
 	t.Cleanup(func() { must(t, r.db.Close()) })
 	engine, err := lifecycle.New(t.Context(), lifecycle.Config{DB: r.db, Now: time.Now, Log: log})
 	must(t, err)
-	r.Fleet = fleet.New(fleet.Config{DB: r.db, Engine: engine, Zone: "fleet.test", Caller: func(context.Context) string { return "me" }, Log: log})
+	cfg := fleet.Config{DB: r.db, Engine: engine, Zone: "fleet.test", CheckOptions: tellable, Caller: func(context.Context) string { return "me" }, Log: log}
+	for _, c := range change {
+		c(&cfg)
+	}
+	r.Fleet, err = fleet.New(t.Context(), cfg)
+	must(t, err)
 	must(t, r.EnsureDefaults(t.Context()))
 	return r
 }
 
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)
@@ -285,3 +290,5 @@ func TestADeploymentStaysPinnedToTheContentItWasMadeWith(t *testing.T) {
 		}
 	}
 }
+
+func tellable(metal.DHCPOptions) error { return nil }

@@ -45,13 +45,19 @@ func (f *Fleet) CreateMachine(ctx context.Context, in api.CreateMachineRequest) 
 		return metal.Machine{}, err
 	}
 	var m *metal.Machine
-	err := f.cfg.DB.Update(ctx, func(tx *store.Tx) (err error) {
+	plan := func(tx *store.Tx) ([]want, error) {
+		if m, err := known(tx, spec); err != nil || m != nil {
+			return nil, err
+		}
+		return f.wantFirst(spec.MACs), nil
+	}
+	err := f.allocate(ctx, plan, func(tx *store.Tx, p *picks) (err error) {
 		if m, err = known(tx, spec); err != nil {
 			return err
 		}
 		if m == nil {
 			m = &metal.Machine{ID: lifecycle.NewID("m"), State: metal.New, Settled: true, Spec: spec, Declared: true, Power: metal.PowerUnknown}
-			if err := f.insert(tx, m); err != nil {
+			if err := f.insert(tx, m, p); err != nil {
 				return err
 			}
 		} else if err := f.respec(tx, m, spec); err != nil {
@@ -86,17 +92,20 @@ func known(tx *store.Tx, spec metal.MachineSpec) (*metal.Machine, error) {
 	return found, nil
 }
 
-func (f *Fleet) insert(tx *store.Tx, m *metal.Machine) error {
+func (f *Fleet) insert(tx *store.Tx, m *metal.Machine, p *picks) error {
 	if err := unique(tx, m); err != nil {
 		return err
 	}
 	if err := tx.InsertMachine(m); err != nil {
 		return err
 	}
-	if err := f.assignFirst(tx, m); err != nil {
+	if err := f.assignFirst(tx, m, p); err != nil {
 		return err
 	}
 	if err := f.naming(tx, m); err != nil {
+		return err
+	}
+	if err := f.unnamedMachine(tx, m); err != nil {
 		return err
 	}
 	if err := tx.SaveMachine(m); err != nil {
@@ -122,6 +131,13 @@ func unique(tx *store.Tx, m *metal.Machine) error {
 		if err != nil && metal.CodeOf(err) != metal.NotFound {
 			return err
 		}
+		d, err := tx.DeviceByMAC(mac)
+		if err != nil {
+			return err
+		}
+		if d != nil {
+			return metal.Errorf(metal.Conflict, "MAC address %s belongs to device %s: forget the device first", mac, d.Name)
+		}
 	}
 	if _, err := tx.Pool(m.Spec.Pool); err != nil {
 		return metal.Errorf(metal.Invalid, "cannot put machine %s into pool %s: there is no such pool; make it first", m.Spec.Name, m.Spec.Pool)
@@ -139,28 +155,16 @@ func (f *Fleet) respec(tx *store.Tx, m *metal.Machine, spec metal.MachineSpec) e
 	if err := unique(tx, m); err != nil {
 		return err
 	}
-	if err := rebind(tx, m); err != nil {
+	if err := f.rebind(tx, m); err != nil {
 		return err
 	}
 	if err := f.naming(tx, m); err != nil {
 		return err
 	}
-	tx.TouchNames()
-	return tx.SaveMachine(m)
-}
-
-// rebind moves a machine's addresses from a NIC that it does not have any more to the one that it boots from.
-func rebind(tx *store.Tx, m *metal.Machine) error {
-	held, err := tx.Assignments(m.ID)
-	if err != nil {
+	if err := f.unnamedMachine(tx, m); err != nil {
 		return err
 	}
-	for _, a := range held {
-		if !slices.Contains(m.Spec.MACs, a.MAC) {
-			return tx.Rebind(m.ID, m.Spec.MACs[0])
-		}
-	}
-	return nil
+	return tx.SaveMachine(m)
 }
 
 func setPassword(tx *store.Tx, m *metal.Machine, password *string) error {
@@ -288,7 +292,14 @@ func (f *Fleet) DeleteMachine(ctx context.Context, in api.DeleteMachineRequest) 
 		if err := tx.AddEvent("machine", m.ID, name+" was forgotten"); err != nil {
 			return err
 		}
-		return tx.DeleteMachine(m.ID)
+		held, err := tx.Assignments(m.ID)
+		if err != nil {
+			return err
+		}
+		if err := tx.DeleteMachine(m.ID); err != nil {
+			return err
+		}
+		return f.handBack(tx, held)
 	})
 	return api.None{}, err
 }
@@ -331,7 +342,9 @@ func (f *Fleet) Enlist(tx *store.Tx, h agentapi.Hello) (*metal.Machine, error) {
 	if len(strangers) == mostStrangers {
 		return nil, metal.Errorf(metal.Exhausted, "%d machines are new and wait to be adopted: adopt or forget some, and boot this one again", mostStrangers)
 	}
-	return m, f.insert(tx, m)
+	p := f.newPicks()
+	defer p.release()
+	return m, f.insert(tx, m, p)
 }
 
 // mostStrangers bounds what anybody on the machines' network can fill the database with.

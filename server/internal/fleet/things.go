@@ -10,16 +10,6 @@ import (
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
 )
 
-// list reads a page of named things.
-func list[T any](ctx context.Context, f *Fleet, in api.ListByNamesRequest, read func(*store.Tx) ([]T, error), name func(T) string) (l api.List[T], err error) {
-	err = f.cfg.DB.Read(ctx, func(tx *store.Tx) error {
-		items, err := read(tx)
-		l = page(items, limitOf(in.Page)-1, name)
-		return err
-	})
-	return l, err
-}
-
 // ListPools lists pools.
 func (f *Fleet) ListPools(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Pool], error) {
 	return list(ctx, f, in, func(tx *store.Tx) ([]metal.Pool, error) { return tx.Pools(in.After, limitOf(in.Page), in.Names) },
@@ -27,25 +17,15 @@ func (f *Fleet) ListPools(ctx context.Context, in api.ListByNamesRequest) (api.L
 }
 
 // GetPool reads a pool.
-func (f *Fleet) GetPool(ctx context.Context, in api.ByName) (out metal.Pool, err error) {
-	err = f.cfg.DB.Read(ctx, func(tx *store.Tx) error {
-		p, err := tx.Pool(in.Name)
-		if err == nil {
-			out = *p
-		}
-		return err
-	})
-	return out, err
+func (f *Fleet) GetPool(ctx context.Context, in api.ByName) (metal.Pool, error) {
+	return get(ctx, f, func(tx *store.Tx) (*metal.Pool, error) { return tx.Pool(in.Name) })
 }
 
 // PutPool makes or changes a pool.
 func (f *Fleet) PutPool(ctx context.Context, in api.PutPoolRequest) (out metal.Pool, err error) {
 	err = f.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		p, err := tx.Pool(in.Name)
-		if metal.CodeOf(err) == metal.NotFound {
-			p, err = &metal.Pool{Name: in.Name}, nil
-		}
-		if err != nil {
+		if p, err = orNew(p, err, metal.Pool{Name: in.Name}); err != nil {
 			return err
 		}
 		if err := precondition(in.Precondition, "pool "+in.Name, p.Revision); err != nil {
@@ -90,15 +70,8 @@ func (f *Fleet) ListSSHKeys(ctx context.Context, in api.ListByNamesRequest) (api
 }
 
 // GetSSHKey reads a key.
-func (f *Fleet) GetSSHKey(ctx context.Context, in api.ByName) (out metal.SSHKey, err error) {
-	err = f.cfg.DB.Read(ctx, func(tx *store.Tx) error {
-		k, err := tx.SSHKey(in.Name)
-		if err == nil {
-			out = *k
-		}
-		return err
-	})
-	return out, err
+func (f *Fleet) GetSSHKey(ctx context.Context, in api.ByName) (metal.SSHKey, error) {
+	return get(ctx, f, func(tx *store.Tx) (*metal.SSHKey, error) { return tx.SSHKey(in.Name) })
 }
 
 // PutSSHKey makes or changes a key.
@@ -109,10 +82,7 @@ func (f *Fleet) PutSSHKey(ctx context.Context, in api.PutSSHKeyRequest) (out met
 	}
 	err = f.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		k, err := tx.SSHKey(in.Name)
-		if metal.CodeOf(err) == metal.NotFound {
-			k, err = &metal.SSHKey{Name: in.Name}, nil
-		}
-		if err != nil {
+		if k, err = orNew(k, err, metal.SSHKey{Name: in.Name}); err != nil {
 			return err
 		}
 		if err := precondition(in.Precondition, "SSH key "+in.Name, k.Revision); err != nil {
@@ -194,10 +164,7 @@ func (f *Fleet) PutImage(ctx context.Context, in api.PutImageRequest) (out metal
 	}
 	err = f.cfg.DB.Update(ctx, func(tx *store.Tx) error {
 		i, err := tx.Image(in.Name)
-		if metal.CodeOf(err) == metal.NotFound {
-			i, err = &metal.Image{Name: in.Name, State: metal.ImageWaiting}, nil
-		}
-		if err != nil {
+		if i, err = orNew(i, err, metal.Image{Name: in.Name, State: metal.ImageWaiting}); err != nil {
 			return err
 		}
 		if err := precondition(in.Precondition, "image "+in.Name, i.Revision); err != nil {

@@ -49,6 +49,60 @@ type Fleet interface {
 	DeleteSubnet(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
 	ListLeases(ctx context.Context, in api.ListLeasesRequest) (api.List[metal.Lease], error)
 
+	ListFabrics(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Fabric], error)
+	GetFabric(ctx context.Context, in api.ByName) (metal.Fabric, error)
+	PutFabric(ctx context.Context, in api.PutFabricRequest) (metal.Fabric, error)
+	DeleteFabric(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
+
+	ListSpaces(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Space], error)
+	GetSpace(ctx context.Context, in api.ByName) (metal.Space, error)
+	PutSpace(ctx context.Context, in api.PutSpaceRequest) (metal.Space, error)
+	DeleteSpace(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
+
+	ListVLANs(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.VLAN], error)
+	GetVLAN(ctx context.Context, in api.ByName) (metal.VLAN, error)
+	PutVLAN(ctx context.Context, in api.PutVLANRequest) (metal.VLAN, error)
+	DeleteVLAN(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
+
+	ListRanges(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.IPRange], error)
+	GetRange(ctx context.Context, in api.ByName) (metal.IPRange, error)
+	PutRange(ctx context.Context, in api.PutRangeRequest) (metal.IPRange, error)
+	DeleteRange(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
+
+	ListReservations(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Reservation], error)
+	GetReservation(ctx context.Context, in api.ByName) (metal.Reservation, error)
+	PutReservation(ctx context.Context, in api.PutReservationRequest) (metal.Reservation, error)
+	DeleteReservation(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
+
+	ListStaticRoutes(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.StaticRoute], error)
+	GetStaticRoute(ctx context.Context, in api.ByName) (metal.StaticRoute, error)
+	PutStaticRoute(ctx context.Context, in api.PutStaticRouteRequest) (metal.StaticRoute, error)
+	DeleteStaticRoute(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
+
+	ListDevices(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Device], error)
+	GetDevice(ctx context.Context, in api.ByName) (metal.Device, error)
+	PutDevice(ctx context.Context, in api.PutDeviceRequest) (metal.Device, error)
+	DeleteDevice(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
+
+	ListAddresses(ctx context.Context, in api.ListAddressesRequest) (api.List[metal.AddressUse], error)
+	DeleteLease(ctx context.Context, in api.DeleteLeaseRequest) (api.None, error)
+	ImportLeases(ctx context.Context, in api.ImportLeasesRequest) (api.ImportedLeases, error)
+
+	ListZones(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Zone], error)
+	GetZone(ctx context.Context, in api.ByZone) (metal.Zone, error)
+	PutZone(ctx context.Context, in api.PutZoneRequest) (metal.Zone, error)
+	DeleteZone(ctx context.Context, in api.DeleteZoneRequest) (api.None, error)
+
+	ListRecordSets(ctx context.Context, in api.ListRecordSetsRequest) (api.List[metal.RecordSet], error)
+	GetRecordSet(ctx context.Context, in api.ByRecordSet) (metal.RecordSet, error)
+	PutRecordSet(ctx context.Context, in api.PutRecordSetRequest) (metal.RecordSet, error)
+	DeleteRecordSet(ctx context.Context, in api.DeleteRecordSetRequest) (api.None, error)
+
+	ListDNSKeys(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.DNSKey], error)
+	GetDNSKey(ctx context.Context, in api.ByName) (metal.DNSKey, error)
+	PutDNSKey(ctx context.Context, in api.PutDNSKeyRequest) (metal.DNSKey, error)
+	DeleteDNSKey(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
+
 	ListImages(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Image], error)
 	GetImage(ctx context.Context, in api.GetImageRequest) (metal.Image, error)
 	PutImage(ctx context.Context, in api.PutImageRequest) (metal.Image, error)

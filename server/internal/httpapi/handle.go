@@ -19,6 +19,8 @@ const (
 	maxBody = 1 << 20
 	// maxUserData is what user data of 1 MiB can take more, in JSON's longest spelling (six bytes for one).
 	maxUserData = 6 << 20
+	// maxFile is what a lease file of 64 MiB takes in JSON, where each end of a line, quote and backslash has two bytes.
+	maxFile = 128 << 20
 )
 
 // success is an answer with a body.
@@ -86,6 +88,9 @@ func operation[In, Out any](s *server, e api.Endpoint[In, Out]) huma.Operation {
 		if _, ok := body.Type.FieldByName("UserData"); ok {
 			op.MaxBodyBytes += maxUserData
 		}
+		if body.Type == reflect.TypeFor[api.ImportLeasesBody]() {
+			op.MaxBodyBytes = maxFile
+		}
 	}
 	if e.Method == http.MethodGet && isCovered[Out]() {
 		op.Parameters = []*huma.Param{{
@@ -108,7 +113,8 @@ func hasRevision[Out any]() bool {
 // how many machines a pool has: their ETag is good for conditional writes, but not to leave an answer out.
 func isCovered[Out any]() bool {
 	switch any(*new(Out)).(type) {
-	case metal.Machine, metal.Image, metal.SSHKey:
+	case metal.Machine, metal.Image, metal.SSHKey, metal.Fabric, metal.Space, metal.VLAN, metal.IPRange, metal.StaticRoute,
+		metal.Reservation, metal.Device, metal.RecordSet, metal.DNSKey:
 		return true
 	default:
 		return false

@@ -22,6 +22,8 @@ type Authenticator interface {
 type Info struct {
 	// CA is the certificate authority of the server's own certificate in PEM form, or empty when it has none.
 	CA []byte
+	// Metrics serves /metrics to who has a token; nil: there is none.
+	Metrics http.Handler
 }
 
 // Paths that need no token. Everything else does, existing or not.
@@ -67,5 +69,8 @@ func (s *server) serveStatic(info Info) {
 			w.Header().Set("Content-Type", "application/x-pem-file")
 			w.Write(info.CA)
 		})
+	}
+	if info.Metrics != nil {
+		s.mux.Handle("GET /metrics", info.Metrics)
 	}
 }

@@ -82,7 +82,7 @@ func TestAddressesCrossTheWire(t *testing.T) {
 	want := metal.SubnetSpec{
 		CIDR: netip.MustParsePrefix("10.1.0.0/24"), Fabric: "default", VLAN: 12, Gateway: netip.MustParseAddr("10.1.0.1"),
 		DNS:  []netip.Addr{netip.MustParseAddr("fd00::1")},
-		DHCP: metal.DHCPSpec{Enabled: true, Ranges: []metal.AddrRange{{First: netip.MustParseAddr("10.1.0.9"), Last: netip.MustParseAddr("10.1.0.20")}}, LeaseSeconds: 600},
+		DHCP: metal.DHCPSpec{Mode: metal.DHCPAuthoritative, Ranges: []metal.AddrRange{{First: netip.MustParseAddr("10.1.0.9"), Last: netip.MustParseAddr("10.1.0.20")}}, LeaseSeconds: 600},
 	}
 	ask := want
 	ask.DHCP.LeaseSeconds = 0

@@ -42,6 +42,60 @@ func (s *server) register() {
 	handle(s, api.DeleteSubnet, f.DeleteSubnet)
 	handle(s, api.ListLeases, f.ListLeases)
 
+	handle(s, api.ListFabrics, f.ListFabrics)
+	handle(s, api.GetFabric, f.GetFabric)
+	handle(s, api.PutFabric, f.PutFabric)
+	handle(s, api.DeleteFabric, f.DeleteFabric)
+
+	handle(s, api.ListSpaces, f.ListSpaces)
+	handle(s, api.GetSpace, f.GetSpace)
+	handle(s, api.PutSpace, f.PutSpace)
+	handle(s, api.DeleteSpace, f.DeleteSpace)
+
+	handle(s, api.ListVLANs, f.ListVLANs)
+	handle(s, api.GetVLAN, f.GetVLAN)
+	handle(s, api.PutVLAN, f.PutVLAN)
+	handle(s, api.DeleteVLAN, f.DeleteVLAN)
+
+	handle(s, api.ListRanges, f.ListRanges)
+	handle(s, api.GetRange, f.GetRange)
+	handle(s, api.PutRange, f.PutRange)
+	handle(s, api.DeleteRange, f.DeleteRange)
+
+	handle(s, api.ListReservations, f.ListReservations)
+	handle(s, api.GetReservation, f.GetReservation)
+	handle(s, api.PutReservation, f.PutReservation)
+	handle(s, api.DeleteReservation, f.DeleteReservation)
+
+	handle(s, api.ListStaticRoutes, f.ListStaticRoutes)
+	handle(s, api.GetStaticRoute, f.GetStaticRoute)
+	handle(s, api.PutStaticRoute, f.PutStaticRoute)
+	handle(s, api.DeleteStaticRoute, f.DeleteStaticRoute)
+
+	handle(s, api.ListDevices, f.ListDevices)
+	handle(s, api.GetDevice, f.GetDevice)
+	handle(s, api.PutDevice, f.PutDevice)
+	handle(s, api.DeleteDevice, f.DeleteDevice)
+
+	handle(s, api.ListAddresses, f.ListAddresses)
+	handle(s, api.DeleteLease, f.DeleteLease)
+	handle(s, api.ImportLeases, f.ImportLeases)
+
+	handle(s, api.ListZones, f.ListZones)
+	handle(s, api.GetZone, f.GetZone)
+	handle(s, api.PutZone, f.PutZone)
+	handle(s, api.DeleteZone, f.DeleteZone)
+
+	handle(s, api.ListRecordSets, f.ListRecordSets)
+	handle(s, api.GetRecordSet, f.GetRecordSet)
+	handle(s, api.PutRecordSet, f.PutRecordSet)
+	handle(s, api.DeleteRecordSet, f.DeleteRecordSet)
+
+	handle(s, api.ListDNSKeys, f.ListDNSKeys)
+	handle(s, api.GetDNSKey, f.GetDNSKey)
+	handle(s, api.PutDNSKey, f.PutDNSKey)
+	handle(s, api.DeleteDNSKey, f.DeleteDNSKey)
+
 	handle(s, api.ListImages, f.ListImages)
 	handle(s, api.GetImage, f.GetImage)
 	handle(s, api.PutImage, f.PutImage)

@@ -2,34 +2,39 @@ package ipam
 
 import (
 	"encoding/binary"
-	"math"
 	"math/bits"
 	"net/netip"
 )
 
-// distance is how many steps of Next lead from a to b, which is not before a and of the same family; at most 2^64-1.
-func distance(a, b netip.Addr) uint64 {
-	aHigh, aLow := halves(a)
-	bHigh, bLow := halves(b)
-	low, borrow := bits.Sub64(bLow, aLow, 0)
-	if high, _ := bits.Sub64(bHigh, aHigh, borrow); high != 0 {
-		return math.MaxUint64
-	}
-	return low
+// A tally is a number of addresses: an IPv6 network has more than 64 bits can count.
+type tally struct{ high, low uint64 }
+
+func (t tally) plus(o tally) tally {
+	low, carry := bits.Add64(t.low, o.low, 0)
+	return tally{t.high + o.high + carry, low}
 }
 
-// advance is the address n steps of Next behind a, which must exist.
-func advance(a netip.Addr, n uint64) netip.Addr {
-	high, low := halves(a)
-	low, carry := bits.Add64(low, n, 0)
-	var raw [16]byte
-	binary.BigEndian.PutUint64(raw[:], high+carry)
-	binary.BigEndian.PutUint64(raw[8:], low)
-	out := netip.AddrFrom16(raw)
-	if a.Is4() {
-		return out.Unmap()
+// minus takes off what is not more than t.
+func (t tally) minus(o tally) tally {
+	low, borrow := bits.Sub64(t.low, o.low, 0)
+	return tally{t.high - o.high - borrow, low}
+}
+
+func (t tally) less(o tally) bool { return t.high < o.high || t.high == o.high && t.low < o.low }
+
+// atMost returns the number, or most where it is larger.
+func (t tally) atMost(most int64) int64 {
+	if t.high > 0 || t.low > uint64(most) {
+		return most
 	}
-	return out
+	return int64(t.low)
+}
+
+// lengthOf is how many addresses there are from a to b, which is not before a and of the same family.
+func lengthOf(a, b netip.Addr) tally {
+	aHigh, aLow := halves(a)
+	bHigh, bLow := halves(b)
+	return tally{bHigh, bLow}.minus(tally{aHigh, aLow}).plus(tally{0, 1})
 }
 
 func halves(a netip.Addr) (high, low uint64) {

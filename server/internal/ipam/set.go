@@ -1,6 +1,7 @@
 package ipam
 
 import (
+	"iter"
 	"math/rand/v2"
 	"net/netip"
 
@@ -17,6 +18,7 @@ type Set struct{ root *run }
 type run struct {
 	first, last netip.Addr
 	priority    uint32
+	total       tally // addresses of the run and of all below it
 	left, right *run
 }
 
@@ -97,6 +99,60 @@ func (s *Set) FirstFree(from, last netip.Addr) (netip.Addr, bool) {
 	return gap.First, ok
 }
 
+// count returns how many addresses of a range are in the set, in O(log n).
+func (s *Set) count(r metal.AddrRange) tally {
+	if !isRange(r) {
+		return tally{}
+	}
+	n := s.upTo(r.Last)
+	if before := r.First.Prev(); before.IsValid() {
+		n = n.minus(s.upTo(before))
+	}
+	return n
+}
+
+// upTo returns how many addresses of the set are not behind an address.
+func (s *Set) upTo(a netip.Addr) (n tally) {
+	for r := s.root; r != nil; {
+		if a.Less(r.first) {
+			r = r.left
+			continue
+		}
+		n = n.plus(totalOf(r.left))
+		if !r.last.Less(a) {
+			return n.plus(lengthOf(r.first, a))
+		}
+		n = n.plus(lengthOf(r.first, r.last))
+		r = r.right
+	}
+	return n
+}
+
+// runs goes through what the set has of a range, in order. The set must not change meanwhile.
+func (s *Set) runs(r metal.AddrRange) iter.Seq[metal.AddrRange] {
+	return func(yield func(metal.AddrRange) bool) {
+		if !isRange(r) {
+			return
+		}
+		n := s.before(r.First)
+		if n == nil || n.last.Less(r.First) {
+			n = s.after(r.First)
+		}
+		for ; n != nil && !r.Last.Less(n.first); n = s.after(n.last) {
+			part := metal.AddrRange{First: n.first, Last: n.last}
+			if part.First.Less(r.First) {
+				part.First = r.First
+			}
+			if r.Last.Less(part.Last) {
+				part.Last = r.Last
+			}
+			if !yield(part) {
+				return
+			}
+		}
+	}
+}
+
 // before returns the last run that begins at an address or before it.
 func (s *Set) before(a netip.Addr) *run {
 	var found *run
@@ -132,7 +188,20 @@ func isRange(r metal.AddrRange) bool {
 func touches(last, first netip.Addr) bool { return !last.Less(first) || last.Next() == first }
 
 func newRun(first, last netip.Addr) *run {
-	return &run{first: first, last: last, priority: rand.Uint32()}
+	return &run{first: first, last: last, priority: rand.Uint32(), total: lengthOf(first, last)}
+}
+
+// summed brings the total of a run up to date after what is below it changed.
+func (n *run) summed() *run {
+	n.total = lengthOf(n.first, n.last).plus(totalOf(n.left)).plus(totalOf(n.right))
+	return n
+}
+
+func totalOf(n *run) tally {
+	if n == nil {
+		return tally{}
+	}
+	return n.total
 }
 
 // split takes a treap apart: the runs that begin before an address, and the others.
@@ -142,10 +211,10 @@ func split(n *run, at netip.Addr) (left, right *run) {
 	}
 	if n.first.Less(at) {
 		n.right, right = split(n.right, at)
-		return n, right
+		return n.summed(), right
 	}
 	left, n.left = split(n.left, at)
-	return left, n
+	return left, n.summed()
 }
 
 // merge joins two treaps, of which the first lies wholly before the second.
@@ -157,10 +226,10 @@ func merge(a, b *run) *run {
 		return a
 	case a.priority >= b.priority:
 		a.right = merge(a.right, b)
-		return a
+		return a.summed()
 	}
 	b.left = merge(a, b.left)
-	return b
+	return b.summed()
 }
 
 func leftmost(n *run) *run {
@@ -182,7 +251,7 @@ func dropLeftmost(n *run) *run {
 		return n.right
 	}
 	n.left = dropLeftmost(n.left)
-	return n
+	return n.summed()
 }
 
 func dropRightmost(n *run) *run {
@@ -190,5 +259,5 @@ func dropRightmost(n *run) *run {
 		return n.left
 	}
 	n.right = dropRightmost(n.right)
-	return n
+	return n.summed()
 }

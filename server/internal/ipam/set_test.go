@@ -1,8 +1,11 @@
 package ipam
 
 import (
+	"encoding/binary"
 	"fmt"
+	"math/bits"
 	"net/netip"
+	"slices"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -14,6 +17,20 @@ func addr(s string) netip.Addr { return netip.MustParseAddr(s) }
 
 func rng(first, last string) metal.AddrRange {
 	return metal.AddrRange{First: addr(first), Last: addr(last)}
+}
+
+// advance is the address n steps of Next behind a, which must exist.
+func advance(a netip.Addr, n uint64) netip.Addr {
+	high, low := halves(a)
+	low, carry := bits.Add64(low, n, 0)
+	var raw [16]byte
+	binary.BigEndian.PutUint64(raw[:], high+carry)
+	binary.BigEndian.PutUint64(raw[8:], low)
+	out := netip.AddrFrom16(raw)
+	if a.Is4() {
+		return out.Unmap()
+	}
+	return out
 }
 
 // universes are stretches of 64 addresses that the properties are tried on; two end where their family ends.
@@ -91,6 +108,25 @@ func TestSetBehavesLikeOneFlagPerAddress(t *testing.T) {
 						if ok != wantOK || (ok && gap != metal.AddrRange{First: at(first), Last: at(end)}) {
 							t.Fatalf("first gap of %v to %v: got %v, %v; want %v to %v, %v", at(a), at(b), gap, ok, at(first), at(end), wantOK)
 						}
+						var runs []metal.AddrRange
+						count := 0
+						for i := a; i <= b; i++ {
+							if !want[i] {
+								continue
+							}
+							if count++; len(runs) > 0 && runs[len(runs)-1].Last == at(i).Prev() {
+								runs[len(runs)-1].Last = at(i)
+							} else {
+								runs = append(runs, metal.AddrRange{First: at(i), Last: at(i)})
+							}
+						}
+						in := metal.AddrRange{First: at(a), Last: at(b)}
+						if got := set.count(in); got != (tally{0, uint64(count)}) {
+							t.Fatalf("count of %v: got %v; want %d", in, got, count)
+						}
+						if got := slices.Collect(set.runs(in)); !slices.Equal(got, runs) {
+							t.Fatalf("runs of %v: got %v; want %v", in, got, runs)
+						}
 						if free, ok := set.FirstFree(at(a), at(b)); ok != wantOK || (ok && free != at(first)) {
 							t.Fatalf("first free of %v to %v: got %v, %v; want %v", at(a), at(b), free, ok, at(first))
 						}
@@ -108,6 +144,9 @@ func check(t *rapid.T, root *run) {
 	walk = func(n *run) {
 		if n == nil {
 			return
+		}
+		if want := lengthOf(n.first, n.last).plus(totalOf(n.left)).plus(totalOf(n.right)); n.total != want {
+			t.Fatalf("%v to %v and what is below: got a total of %v; want %v", n.first, n.last, n.total, want)
 		}
 		for _, below := range []*run{n.left, n.right} {
 			if below != nil && below.priority > n.priority {
@@ -176,7 +215,7 @@ func BenchmarkSet(b *testing.B) {
 				}
 				set.Add(a)
 				set.Remove(a)
-				if from = advance(a, 1); distance(first, from) > uint64(2*size) {
+				if from = advance(a, 1); (tally{0, uint64(2 * size)}).less(lengthOf(first, from)) {
 					from = first
 				}
 			}

@@ -38,7 +38,7 @@ func Usable(s metal.SubnetSpec) (first, last netip.Addr, count int64) {
 			last = last.Prev()
 		}
 	}
-	return first, last, int64(min(distance(first, last), mostCount-1) + 1)
+	return first, last, lengthOf(first, last).atMost(mostCount)
 }
 
 // faults collects what is wrong with a subnet.
@@ -61,10 +61,52 @@ func Validate(s metal.SubnetSpec) error {
 	if l := s.DHCP.LeaseSeconds; l != 0 && (l < minLease || l > maxLease) {
 		f.add("a lease of %d seconds is out of bounds: %d to %d", l, minLease, maxLease)
 	}
+	switch s.DHCP.Mode {
+	case "", metal.DHCPOff, metal.DHCPAuthoritative, metal.DHCPProxy:
+	default:
+		f.add("there is no DHCP mode %q: use authoritative, proxy or off", s.DHCP.Mode)
+	}
+	delegationFaults(s, &f)
+	optionFaults(s.DHCP.Options, s.CIDR.Addr().Is6(), &f)
+	return f.err()
+}
+
+// err returns what was collected as one error; nil for nothing.
+func (f faults) err() error {
 	if len(f) == 0 {
 		return nil
 	}
 	return metal.Errorf(metal.Invalid, "%s", strings.Join(f, "; "))
+}
+
+// ValidateRange returns everything that is wrong with a range of a subnet, whatever else is in it, in one Invalid
+// error; nil when nothing is.
+func ValidateRange(s metal.SubnetSpec, r metal.IPRangeSpec) error {
+	var f faults
+	switch r.Kind {
+	case metal.RangeDynamic, metal.RangeReserved:
+		rangeFault(s, string(r.Kind), metal.AddrRange{First: r.First, Last: r.Last}, &f)
+	default:
+		f.add("there is no kind of range %q: use dynamic or reserved", r.Kind)
+	}
+	optionFaults(r.Options, s.CIDR.Addr().Is6(), &f)
+	return f.err()
+}
+
+// delegationFaults is about RFC 8415, 6.3.
+func delegationFaults(s metal.SubnetSpec, f *faults) {
+	p := s.DHCP.Delegation
+	switch {
+	case p == nil:
+	case s.CIDR.Addr().Is4():
+		f.add("prefixes are delegated in IPv6 subnets only")
+	case !p.CIDR.IsValid() || !p.CIDR.Addr().Is6() || p.CIDR.Addr().Is4In6() || p.CIDR.Masked() != p.CIDR:
+		f.add("%s is not an IPv6 network to delegate prefixes of: give it as in 2001:db8:100::/40", p.CIDR)
+	case p.Length < p.CIDR.Bits() || p.Length > 128:
+		f.add("prefixes of length %d cannot be delegated out of %s: %d to 128", p.Length, p.CIDR, p.CIDR.Bits())
+	case p.CIDR.Overlaps(s.CIDR):
+		f.add("prefixes are delegated out of %s, which shares addresses with the subnet's own network %s", p.CIDR, s.CIDR)
+	}
 }
 
 func networkFaults(s metal.SubnetSpec, f *faults) {
@@ -96,36 +138,87 @@ func gatewayFaults(s metal.SubnetSpec, f *faults) {
 }
 
 func rangeFaults(s metal.SubnetSpec, f *faults) {
-	first, last, _ := Usable(s)
 	var good []metal.AddrRange
 	for _, r := range s.DHCP.Ranges {
-		name := nameOf(r)
-		switch {
-		case !r.First.IsValid() || !r.Last.IsValid():
-			f.add("dynamic range %s lacks an end", name)
+		if !rangeFault(s, string(metal.RangeDynamic), r, f) {
 			continue
-		case r.First.Zone() != "" || r.Last.Zone() != "" || !s.CIDR.Contains(r.First) || !s.CIDR.Contains(r.Last):
-			f.add("dynamic range %s is not within %s", name, s.CIDR)
-			continue
-		case r.Last.Less(r.First):
-			f.add("dynamic range %s is reversed: give the lower address first", name)
-			continue
-		case r.First.Less(first) || last.Less(r.Last):
-			f.add("dynamic range %s holds the network or broadcast address of %s: hosts may have %s to %s", name, s.CIDR, first, last)
-		}
-		if contains(r, s.Gateway) {
-			f.add("dynamic range %s contains the gateway %s", name, s.Gateway)
 		}
 		for _, other := range good {
-			if !r.Last.Less(other.First) && !other.Last.Less(r.First) {
-				f.add("dynamic ranges %s and %s overlap", nameOf(other), name)
+			if overlap(r, other) {
+				f.add("dynamic ranges %s and %s overlap", nameOf(other), nameOf(r))
 			}
 		}
 		good = append(good, r)
 	}
 }
 
+// rangeFault is about one range. It returns whether that has two ends within the subnet, in their order.
+func rangeFault(s metal.SubnetSpec, kind string, r metal.AddrRange, f *faults) bool {
+	first, last, _ := Usable(s)
+	name := nameOf(r)
+	switch {
+	case !r.First.IsValid() || !r.Last.IsValid():
+		f.add("%s range %s lacks an end", kind, name)
+		return false
+	case r.First.Zone() != "" || r.Last.Zone() != "" || !s.CIDR.Contains(r.First) || !s.CIDR.Contains(r.Last):
+		f.add("%s range %s is not within %s", kind, name, s.CIDR)
+		return false
+	case r.Last.Less(r.First):
+		f.add("%s range %s is reversed: give the lower address first", kind, name)
+		return false
+	case r.First.Less(first) || last.Less(r.Last):
+		f.add("%s range %s holds the network or broadcast address of %s: hosts may have %s to %s", kind, name, s.CIDR, first, last)
+	}
+	if kind == string(metal.RangeDynamic) && r.Contains(s.Gateway) {
+		f.add("%s range %s contains the gateway %s", kind, name, s.Gateway)
+	}
+	return true
+}
+
+func overlap(a, b metal.AddrRange) bool { return !a.Last.Less(b.First) && !b.Last.Less(a.First) }
+
+// RangeOverlaps returns a Conflict error that names every range, by the names in others, that shares addresses with r,
+// and those of the subnet itself; nil when none does.
+func RangeOverlaps(s metal.SubnetSpec, r metal.AddrRange, others map[string]metal.AddrRange) error {
+	var hits []string
+	for _, name := range slices.Sorted(maps.Keys(others)) {
+		if o := others[name]; overlap(r, o) {
+			hits = append(hits, fmt.Sprintf("%s (%s)", name, nameOf(o)))
+		}
+	}
+	for _, o := range s.DHCP.Ranges {
+		if overlap(r, o) {
+			hits = append(hits, fmt.Sprintf("the subnet's own dhcp range %s", nameOf(o)))
+		}
+	}
+	if len(hits) == 0 {
+		return nil
+	}
+	return metal.Errorf(metal.Conflict, "range %s shares addresses with %s: choose another", nameOf(r), strings.Join(hits, ", "))
+}
+
+// Beyond returns the runs of addresses that are in one of the ranges and in none of the old ones.
+func Beyond(ranges, old []metal.AddrRange) []metal.AddrRange {
+	var set Set
+	for _, r := range ranges {
+		set.AddRange(r)
+	}
+	for _, r := range old {
+		set.RemoveRange(r)
+	}
+	var left []metal.AddrRange
+	for _, r := range ranges {
+		left = slices.AppendSeq(left, set.runs(r))
+	}
+	return left
+}
+
 func serverFaults(s metal.SubnetSpec, f *faults) {
+	for _, name := range append(slices.Clone(s.Search), s.Domain) {
+		if why := nameFault(strings.TrimSuffix(name, ".")); name != "" && why != "" {
+			f.add("%s", why)
+		}
+	}
 	for _, kind := range []struct {
 		name string
 		list []netip.Addr
@@ -139,11 +232,6 @@ func serverFaults(s metal.SubnetSpec, f *faults) {
 }
 
 func nameOf(r metal.AddrRange) string { return fmt.Sprintf("%s to %s", r.First, r.Last) }
-
-// contains says whether a range with both ends holds an address; the zero address is in none.
-func contains(r metal.AddrRange, a netip.Addr) bool {
-	return a.IsValid() && !a.Less(r.First) && !r.Last.Less(a)
-}
 
 // Overlaps returns a Conflict error that names every subnet, by the names in others, that is on the fabric of s and
 // shares addresses with it; nil when none does. Another fabric may use the same addresses. An empty fabric is "default".

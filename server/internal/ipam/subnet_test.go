@@ -3,10 +3,9 @@ package ipam
 import (
 	"math"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
-
-	"pgregory.net/rapid"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
@@ -49,7 +48,7 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	good := metal.SubnetSpec{
 		CIDR: netip.MustParsePrefix("192.0.2.0/24"), Gateway: addr("192.0.2.1"), VLAN: 7,
 		DNS: []netip.Addr{addr("198.51.100.1")}, NTP: []netip.Addr{addr("2001:db8::1")},
-		DHCP: metal.DHCPSpec{Enabled: true, LeaseSeconds: 600, Ranges: []metal.AddrRange{rng("192.0.2.100", "192.0.2.149"), rng("192.0.2.150", "192.0.2.254")}},
+		DHCP: metal.DHCPSpec{Mode: metal.DHCPAuthoritative, LeaseSeconds: 600, Ranges: []metal.AddrRange{rng("192.0.2.100", "192.0.2.149"), rng("192.0.2.150", "192.0.2.254")}},
 	}
 	six := metal.SubnetSpec{
 		CIDR: netip.MustParsePrefix("2001:db8::/64"), Gateway: addr("fe80::1"),
@@ -61,6 +60,11 @@ func TestValidateNamesEveryFault(t *testing.T) {
 	gateway := func(a string) func(*metal.SubnetSpec) { return func(s *metal.SubnetSpec) { s.Gateway = addr(a) } }
 	ranges := func(r ...metal.AddrRange) func(*metal.SubnetSpec) {
 		return func(s *metal.SubnetSpec) { s.DHCP.Ranges = r }
+	}
+	delegate := func(p string, length int) func(*metal.SubnetSpec) {
+		return func(s *metal.SubnetSpec) {
+			s.DHCP.Delegation = &metal.PrefixPool{CIDR: netip.MustParsePrefix(p), Length: length}
+		}
 	}
 	tests := []struct {
 		name   string
@@ -102,6 +106,19 @@ func TestValidateNamesEveryFault(t *testing.T) {
 		{"a lease too short", good, func(s *metal.SubnetSpec) { s.DHCP.LeaseSeconds = 59 }, []string{"59 seconds"}},
 		{"a lease too long", good, func(s *metal.SubnetSpec) { s.DHCP.LeaseSeconds = math.MaxInt32 }, []string{"2147483647 seconds"}},
 		{"no name server", good, func(s *metal.SubnetSpec) { s.DNS = []netip.Addr{{}} }, []string{"name server"}},
+		{"a search domain that is none", good, func(s *metal.SubnetSpec) { s.Search = []string{"a..b"} }, []string{`"a..b" is not a domain name`}},
+		{"a domain that is none", good, func(s *metal.SubnetSpec) { s.Domain = "a b" }, []string{`"a b" is not a domain name`}},
+		{"a mode that is none", good, func(s *metal.SubnetSpec) { s.DHCP.Mode = "on" }, []string{`no DHCP mode "on"`}},
+		{"delegation in IPv4", good, delegate("2001:db8:100::/40", 56), []string{"IPv6 subnets only"}},
+		{"delegation", six, delegate("2001:db8:100::/40", 56), nil},
+		{"delegation of all in one", six, delegate("2001:db8:100::/40", 40), nil},
+		{"delegation of longer ones", six, delegate("2001:db8:100::/40", 39), []string{"length 39", "40 to 128"}},
+		{"delegation with host bits", six, delegate("2001:db8:100::1/40", 56), []string{"not an IPv6 network"}},
+		{"delegation of IPv4", six, delegate("10.0.0.0/8", 24), []string{"not an IPv6 network"}},
+		{"delegation of its own", six, delegate("2001:db8::/32", 56), []string{"shares addresses"}},
+		{"an option that is wrong", six, func(s *metal.SubnetSpec) {
+			s.DHCP.Options.Custom = []metal.DHCPOption{{Code: 1, Type: "hex", Value: "00"}}
+		}, []string{"option 1 is the protocol's own"}},
 		{"a multicast time server", good, func(s *metal.SubnetSpec) { s.NTP = []netip.Addr{addr("224.0.1.1")} }, []string{"time server 224.0.1.1"}},
 		{"everything at once", good, func(s *metal.SubnetSpec) {
 			s.Gateway, s.VLAN, s.DHCP.LeaseSeconds, s.DNS = addr("10.0.0.1"), 5000, 1, []netip.Addr{addr("0.0.0.0")}
@@ -168,29 +185,68 @@ func TestOverlaps(t *testing.T) {
 	}
 }
 
-func TestAdvanceGoesAsFarAsDistanceSays(t *testing.T) {
-	rapid.Check(t, func(t *rapid.T) {
-		raw := rapid.SliceOfN(rapid.Byte(), 16, 16).Draw(t, "address")
-		a := netip.AddrFrom16([16]byte(raw))
-		if rapid.Bool().Draw(t, "IPv4") {
-			a = netip.AddrFrom4([4]byte(raw))
-		}
-		n := rapid.Uint64Range(0, 1<<31).Draw(t, "n")
-		if a.Is4() && a.As4()[0] >= 0x80 || a.Is4In6() || a.Is6() && a.As16()[0] == 0xff {
-			t.Skip("the address space may end before that")
-		}
-		b := advance(a, n)
-		if got := distance(a, b); got != n || a.BitLen() != b.BitLen() {
-			t.Fatalf("%v and %d steps: got %v, %d steps away", a, n, b, got)
-		}
-		if n == 1 && b != a.Next() {
-			t.Fatalf("one step from %v: got %v; want %v", a, b, a.Next())
-		}
-	})
+func TestARangeIsCheckedAgainstItsSubnet(t *testing.T) {
+	s := metal.SubnetSpec{CIDR: netip.MustParsePrefix("192.0.2.0/24"), Gateway: addr("192.0.2.1"), DHCP: metal.DHCPSpec{Ranges: []metal.AddrRange{rng("192.0.2.100", "192.0.2.110")}}}
+	others := map[string]metal.AddrRange{"b": rng("192.0.2.20", "192.0.2.30"), "a": rng("192.0.2.25", "192.0.2.25")}
+	tests := []struct {
+		name string
+		r    metal.AddrRange
+		kind metal.RangeKind
+		code metal.Code // none: it is valid
+		says string
+	}{
+		{"a dynamic one", rng("192.0.2.40", "192.0.2.50"), metal.RangeDynamic, "", ""},
+		{"a reserved one with the gateway", rng("192.0.2.1", "192.0.2.9"), metal.RangeReserved, "", ""},
+		{"a dynamic one with the gateway", rng("192.0.2.1", "192.0.2.9"), metal.RangeDynamic, metal.Invalid, "contains the gateway"},
+		{"outside", rng("192.0.3.1", "192.0.3.9"), metal.RangeReserved, metal.Invalid, "reserved range 192.0.3.1 to 192.0.3.9 is not within"},
+		{"of a kind that is none", rng("192.0.2.40", "192.0.2.50"), "static", metal.Invalid, `kind of range "static"`},
+		{"over others", rng("192.0.2.25", "192.0.2.26"), metal.RangeReserved, metal.Conflict, "a (192.0.2.25 to 192.0.2.25), b (192.0.2.20 to 192.0.2.30)"},
+		{"over the subnet's own", rng("192.0.2.110", "192.0.2.120"), metal.RangeDynamic, metal.Conflict, "own dhcp range 192.0.2.100 to 192.0.2.110"},
+		{"between", rng("192.0.2.111", "192.0.2.254"), metal.RangeDynamic, "", ""},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			err := ValidateRange(s, metal.IPRangeSpec{Kind: tt.kind, First: tt.r.First, Last: tt.r.Last})
+			if err == nil {
+				err = RangeOverlaps(s, tt.r, others)
+			}
+			if metal.CodeOf(err) != tt.code || err != nil && !strings.Contains(err.Error(), tt.says) {
+				t.Errorf("got %v; want %s with %q", err, tt.code, tt.says)
+			}
+		})
+	}
 }
 
-func TestDistanceIsCapped(t *testing.T) {
-	if got := distance(addr("2001:db8::"), addr("2001:db9::")); got != math.MaxUint64 {
-		t.Errorf("got %d; want the cap", got)
+func TestUnfitSaysWhyNobodyMayHaveAnAddress(t *testing.T) {
+	s := metal.SubnetSpec{CIDR: netip.MustParsePrefix("192.0.2.0/24"), Gateway: addr("192.0.2.1"), DNS: []netip.Addr{addr("192.0.2.2")}, NTP: []netip.Addr{addr("192.0.2.3")}}
+	own := []netip.Addr{addr("192.0.2.4")}
+	for a, want := range map[string]struct {
+		code metal.Code
+		says string
+	}{
+		"192.0.2.5": {}, "192.0.2.0": {metal.Invalid, "no host's address"}, "192.0.2.255": {metal.Invalid, "no host's address"},
+		"192.0.3.1": {metal.Invalid, "not in 192.0.2.0/24"}, "2001:db8::1": {metal.Invalid, "not in"}, "::ffff:192.0.2.5": {metal.Invalid, "not in"},
+		"192.0.2.1": {metal.Conflict, "the gateway"}, "192.0.2.2": {metal.Conflict, "a name server"}, "192.0.2.3": {metal.Conflict, "a time server"}, "192.0.2.4": {metal.Conflict, "metald's own"},
+	} {
+		if err := Unfit(s, own, addr(a)); metal.CodeOf(err) != want.code || err != nil && !strings.Contains(err.Error(), want.says) {
+			t.Errorf("%s: got %v; want %s with %q", a, err, want.code, want.says)
+		}
+	}
+	if err := Unfit(metal.SubnetSpec{CIDR: netip.MustParsePrefix("fe80::/64")}, nil, addr("fe80::1%eth0")); metal.CodeOf(err) != metal.Invalid {
+		t.Errorf("an address with a zone: got %v; want invalid", err)
+	}
+}
+
+func TestBeyondIsWhatAChangeAdds(t *testing.T) {
+	for name, tt := range map[string]struct{ now, old, want []metal.AddrRange }{
+		"a new one":      {[]metal.AddrRange{rng("10.0.0.5", "10.0.0.9")}, nil, []metal.AddrRange{rng("10.0.0.5", "10.0.0.9")}},
+		"the same":       {[]metal.AddrRange{rng("10.0.0.5", "10.0.0.9")}, []metal.AddrRange{rng("10.0.0.5", "10.0.0.9")}, nil},
+		"one that grows": {[]metal.AddrRange{rng("10.0.0.1", "10.0.0.9")}, []metal.AddrRange{rng("10.0.0.3", "10.0.0.4")}, []metal.AddrRange{rng("10.0.0.1", "10.0.0.2"), rng("10.0.0.5", "10.0.0.9")}},
+		"one that moves": {[]metal.AddrRange{rng("10.0.0.4", "10.0.0.9")}, []metal.AddrRange{rng("10.0.0.1", "10.0.0.5")}, []metal.AddrRange{rng("10.0.0.6", "10.0.0.9")}},
+		"two of which":   {[]metal.AddrRange{rng("10.0.0.1", "10.0.0.2"), rng("10.0.0.7", "10.0.0.9")}, []metal.AddrRange{rng("10.0.0.2", "10.0.0.8")}, []metal.AddrRange{rng("10.0.0.1", "10.0.0.1"), rng("10.0.0.9", "10.0.0.9")}},
+	} {
+		if got := Beyond(tt.now, tt.old); !slices.Equal(got, tt.want) {
+			t.Errorf("%s: got %v; want %v", name, got, tt.want)
+		}
 	}
 }

@@ -35,12 +35,14 @@ func (e *Engine) Hello(ctx context.Context, h agentapi.Hello, enlist Enlister) (
 	token, hash := newSessionToken()
 	var m *metal.Machine
 	err = e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
-		if used, err := tx.BootSessionByNonce(nonce); err != nil {
+		bootID, machineID, err := tx.BootTokenUse(nonce)
+		switch {
+		case err != nil:
 			return err
-		} else if used != nil && used.BootID != h.BootID {
+		case bootID != "" && bootID != h.BootID:
 			return metal.Errorf(metal.Unauthorized, "the boot token was used by another boot: boot the machine from the network again")
-		} else if used != nil {
-			if _, err := tx.Machine(used.MachineID); err != nil { // forgotten since: this boot does not enlist it anew
+		case bootID != "":
+			if _, err := tx.Machine(machineID); err != nil { // forgotten since: this boot does not enlist it anew
 				return err
 			}
 		}

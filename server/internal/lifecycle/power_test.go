@@ -29,7 +29,7 @@ func TestARefusedPasswordIsNotTriedAgainByItself(t *testing.T) {
 		t.Fatal(err)
 	}
 	log := slog.New(slog.NewTextHandler(t.Output(), nil))
-	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "metald.db"), store.Options{Sealer: sealer, Now: time.Now, Log: log, Zone: "fleet.test"})
+	db, err := store.Open(t.Context(), filepath.Join(t.TempDir(), "metald.db"), store.Options{Sealer: sealer, Now: time.Now, Log: log})
 	if err != nil {
 		t.Fatal(err)
 	}

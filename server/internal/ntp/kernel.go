@@ -8,7 +8,7 @@ import (
 )
 
 // kernelStratum is told while the kernel's clock is synchronised. The kernel does not know by whom; the usual chain of
-// a public server of stratum 2 and this machine's daemon of stratum 3 makes us the next.
+// a public server of stratum 2 and this machine's daemon of stratum 3 makes us the next. A Poller knows better.
 const kernelStratum = 4
 
 var (
@@ -44,10 +44,7 @@ func fromTimex(timex unix.Timex, state int, now time.Time, localStratum int) Clo
 		if localStratum <= 0 {
 			return Clock{}
 		}
-		return Clock{
-			Synchronised: true, Stratum: uint8(min(localStratum, maxStratum)),
-			RootDispersion: localDispersion, RefID: localRefID, RefTime: corrected,
-		}
+		return local(localStratum, now)
 	}
 	clock := Clock{
 		Synchronised: true,
@@ -64,4 +61,22 @@ func fromTimex(timex unix.Timex, state int, now time.Time, localStratum int) Clo
 		clock.Leap = LeapDelete
 	}
 	return clock
+}
+
+// local is an undisciplined clock as a reference of its own.
+func local(stratum int, now time.Time) Clock {
+	return Clock{
+		Synchronised: true, Stratum: uint8(min(stratum, maxStratum)),
+		RootDispersion: localDispersion, RefID: localRefID, RefTime: now.Truncate(time.Second),
+	}
+}
+
+// kernelDrift is how fast this machine's clock goes wrong, as a fraction of a billion.
+func kernelDrift() int64 {
+	var timex unix.Timex
+	state, err := unix.Adjtimex(&timex)
+	if err != nil || state == unix.TIME_ERROR || timex.Status&unix.STA_UNSYNC != 0 {
+		return freeDrift
+	}
+	return steeredDrift
 }

@@ -17,8 +17,10 @@ const (
 	// packet with a forged sender would hit the one it names.
 	kissEvery = 8 * time.Second
 
-	// clients that are remembered; each takes some 80 bytes.
-	clients = 4096
+	// clients that are remembered; each takes some 90 bytes.
+	clients = 16384
+	// locks share the table, so that the sockets' loops seldom wait for one another.
+	locks = 64
 )
 
 // A verdict is what a client gets.
@@ -26,15 +28,16 @@ type verdict int
 
 const (
 	answer verdict = iota
-	rate           // a kiss of death
+	rate           // a kiss of death: too often
+	deny           // a kiss of death: not at all
 	silence
 )
 
 // limiter counts requests by client in bounded memory: a table in which a newcomer takes the place of whoever was
 // there, whose allowance then starts anew. It is safe for use by many goroutines.
 type limiter struct {
-	mu    sync.Mutex
 	seed  maphash.Seed
+	locks [locks]sync.Mutex
 	slots [clients]allowance
 }
 
@@ -43,17 +46,19 @@ type allowance struct {
 	client netip.Addr
 	left   int
 	filled time.Time // up to when left was refilled
-	kissed time.Time // when it was last told that it asks too often
+	kissed time.Time // when it was last sent a kiss of death
 }
 
 func newLimiter() *limiter { return &limiter{seed: maphash.MakeSeed()} }
 
-// ask says what the client gets for a request at the time now.
-func (l *limiter) ask(client netip.Addr, now time.Time) verdict {
+// ask says what the client gets for a request at the time now. allowed is whether it may ask at all.
+func (l *limiter) ask(client netip.Addr, allowed bool, now time.Time) verdict {
 	client = site(client)
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	a := &l.slots[maphash.Comparable(l.seed, client)%clients]
+	slot := maphash.Comparable(l.seed, client) % clients
+	lock := &l.locks[slot%locks]
+	lock.Lock()
+	defer lock.Unlock()
+	a := &l.slots[slot]
 	if a.client != client || now.Before(a.filled) { // the clock may have been set back
 		*a = allowance{client: client, left: burst, filled: now}
 	}
@@ -61,15 +66,18 @@ func (l *limiter) ask(client netip.Addr, now time.Time) verdict {
 		a.left = min(a.left+gained, burst)
 		a.filled = a.filled.Add(time.Duration(gained) * refill)
 	}
-	switch {
-	case a.left > 0:
+	if allowed && a.left > 0 {
 		a.left--
 		return answer
-	case a.kissed.IsZero() || now.Sub(a.kissed) >= kissEvery:
-		a.kissed = now
+	}
+	if !a.kissed.IsZero() && now.Sub(a.kissed) < kissEvery {
+		return silence
+	}
+	a.kissed = now
+	if allowed {
 		return rate
 	}
-	return silence
+	return deny
 }
 
 // site is what counts as one client: an IPv4 address, or an IPv6 /64, in which one host may have any number of

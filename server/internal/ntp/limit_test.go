@@ -13,7 +13,7 @@ func TestALimitedClient(t *testing.T) {
 	step := func(wait time.Duration, want verdict) {
 		t.Helper()
 		at = at.Add(wait)
-		if got := l.ask(client, at); got != want {
+		if got := l.ask(client, true, at); got != want {
 			t.Fatalf("after %s: got %d; want %d", at.Sub(received), got, want)
 		}
 	}
@@ -42,7 +42,7 @@ func TestAWellBehavedClientIsNeverLimited(t *testing.T) {
 	l := newLimiter()
 	at := received
 	for i := range 10_000 {
-		if got := l.ask(client, at); got != answer {
+		if got := l.ask(client, true, at); got != answer {
 			t.Fatalf("request %d: got %d; want an answer", i, got)
 		}
 		at = at.Add(refill)
@@ -73,8 +73,44 @@ func TestAFloodFromManyAddressesLeavesOthersTheirAnswers(t *testing.T) {
 	l := newLimiter()
 	for i := range 10 * clients {
 		addr := netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)})
-		if got := l.ask(addr, received); got != answer {
+		if got := l.ask(addr, true, received); got != answer {
 			t.Fatalf("client %d: got %d; want an answer", i, got)
+		}
+	}
+}
+
+func TestAClientThatMayNotAskIsToldSoNowAndThen(t *testing.T) {
+	client := netip.MustParseAddr("192.0.2.1")
+	l := newLimiter()
+	at := received
+	for _, c := range []struct {
+		wait time.Duration
+		want verdict
+	}{{0, deny}, {0, silence}, {kissEvery - 1, silence}, {1, deny}, {time.Second, silence}, {24 * time.Hour, deny}} {
+		at = at.Add(c.wait)
+		if got := l.ask(client, false, at); got != c.want {
+			t.Fatalf("after %s: got %d; want %d", at.Sub(received), got, c.want)
+		}
+	}
+}
+
+func TestWhoIsAllowed(t *testing.T) {
+	networks := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("2001:db8::/32")}
+	cases := []struct {
+		networks []netip.Prefix
+		client   string
+		want     bool
+	}{
+		{nil, "192.0.2.1", true},
+		{networks, "10.1.2.3", true},
+		{networks, "11.1.2.3", false},
+		{networks, "2001:db8:1::1", true},
+		{networks, "2001:db9::1", false},
+		{networks, "fe80::1", false},
+	}
+	for _, c := range cases {
+		if got := within(c.networks, netip.MustParseAddr(c.client)); got != c.want {
+			t.Errorf("%s in %v: got %t; want %t", c.client, c.networks, got, c.want)
 		}
 	}
 }

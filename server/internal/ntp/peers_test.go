@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -20,7 +21,7 @@ import (
 )
 
 // need skips the test where a tool is missing or the user is not root, but not in CI.
-func need(t *testing.T, tool string) {
+func need(t testing.TB, tool string) {
 	t.Helper()
 	_, err := exec.LookPath(tool)
 	if err == nil && os.Getuid() == 0 {
@@ -33,7 +34,7 @@ func need(t *testing.T, tool string) {
 }
 
 // serve answers on addresses until the test ends.
-func serve(t *testing.T, clock func(time.Time) (Clock, error), conns ...*udp.Conn) {
+func serve(t testing.TB, clock func(time.Time) (Clock, error), conns ...*udp.Conn) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
 	done := make(chan error, 1)
@@ -56,6 +57,20 @@ func listen(t *testing.T, network, addr string) *udp.Conn {
 	return conn
 }
 
+// patience bounds every wait; no test passes or fails by how fast it was within it.
+const patience = 30 * time.Second
+
+func dial(t *testing.T, to *udp.Conn) *net.UDPConn {
+	t.Helper()
+	client, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to.LocalAddr()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { client.Close() })
+	client.SetDeadline(time.Now().Add(patience))
+	return client
+}
+
 func synchronised(now time.Time) (Clock, error) {
 	return Clock{Synchronised: true, Stratum: 4, RootDispersion: time.Millisecond, RefID: kernelRefID, RefTime: now.Truncate(time.Second)}, nil
 }
@@ -63,7 +78,7 @@ func synchronised(now time.Time) (Clock, error) {
 // chronyd measures once and prints the offset; it sets no clock (-Q).
 func chronyd(t *testing.T, conn *udp.Conn) (string, error) {
 	server := fmt.Sprintf("server %s port %d iburst maxsamples 4", conn.LocalAddr().Addr(), conn.LocalAddr().Port())
-	out, err := exec.Command("chronyd", "-Q", "-t", "10", "-f", "/dev/null", "cmdport 0", "pidfile "+t.TempDir()+"/pid", server).CombinedOutput()
+	out, err := exec.Command("chronyd", "-Q", "-t", "20", "-f", "/dev/null", "cmdport 0", "pidfile "+t.TempDir()+"/pid", server).CombinedOutput()
 	return string(out), err
 }
 
@@ -93,46 +108,115 @@ func TestChronyTakesNoTimeFromAClockThatIsNotSynchronised(t *testing.T) {
 	}
 }
 
-// TestNtpdate needs port 123, and so a namespace.
-func TestNtpdate(t *testing.T) {
-	need(t, "ntpdate")
+// namespace makes a network namespace with a loopback interface, and returns how to run a command and how to listen
+// in it.
+func namespace(t *testing.T) (run func(command ...string) (string, error), listen func(network, addr string) *udp.Conn) {
 	name := fmt.Sprintf("ntp%d", os.Getpid())
 	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
-	if out, err := exec.Command("ip", "-n", name, "link", "set", "lo", "up").CombinedOutput(); err != nil {
+	run = func(command ...string) (string, error) {
+		out, err := exec.Command("ip", append([]string{"netns", "exec", name}, command...)...).CombinedOutput()
+		return string(out), err
+	}
+	if out, err := run("ip", "link", "set", "lo", "up"); err != nil {
 		t.Fatalf("%v\n%s", err, out)
 	}
-	opened := make(chan *udp.Conn)
-	failed := make(chan error)
-	go func() {
-		runtime.LockOSThread() // and not unlocked: the thread ends with its namespace
-		handle, err := netns.GetFromName(name)
-		if err == nil {
-			defer handle.Close()
-			err = netns.Set(handle)
-		}
+	listen = func(network, addr string) *udp.Conn {
 		var conn *udp.Conn
-		if err == nil {
-			conn, err = udp.Listen(t.Context(), "udp4", "127.0.0.1:123", "")
-		}
-		if err != nil {
+		failed := make(chan error)
+		go func() {
+			runtime.LockOSThread() // and not unlocked: the thread ends with its namespace
+			handle, err := netns.GetFromName(name)
+			if err == nil {
+				defer handle.Close()
+				err = netns.Set(handle)
+			}
+			if err == nil {
+				conn, err = udp.Listen(t.Context(), network, addr, "")
+			}
 			failed <- err
-			return
+		}()
+		if err := <-failed; err != nil {
+			t.Fatal(err)
 		}
-		opened <- conn
-	}()
-	select {
-	case err := <-failed:
-		t.Fatal(err)
-	case conn := <-opened:
-		serve(t, synchronised, conn)
+		t.Cleanup(func() { conn.Close() })
+		return conn
 	}
-	for _, version := range []string{"3", "4"} {
-		out, err := exec.Command("ip", "netns", "exec", name, "ntpdate", "-q", "-p", "2", "-o", version, "127.0.0.1").CombinedOutput()
-		if err != nil || !strings.Contains(string(out), "stratum 4") && !strings.Contains(string(out), "s4") {
-			t.Errorf("version %s: got %v; want stratum 4:\n%s", version, err, out)
+	return run, listen
+}
+
+// TestClientsThatOnlyKnowPort123 needs a namespace for it.
+func TestClientsThatOnlyKnowPort123(t *testing.T) {
+	t.Parallel()
+	need(t, "ntpdate")
+	run, listen := namespace(t)
+	serve(t, synchronised, listen("udp4", "0.0.0.0:123"), listen("udp6", "[::]:123"))
+	cases := []struct {
+		name    string
+		command []string
+		says    []string // one of them
+	}{
+		{"ntpdate, version 1", []string{"ntpdate", "-q", "-p", "1", "-o", "1", "127.0.0.1"}, []string{"stratum 4", "s4"}},
+		{"ntpdate, version 2", []string{"ntpdate", "-q", "-p", "1", "-o", "2", "127.0.0.2"}, []string{"stratum 4", "s4"}},
+		{"ntpdate, version 3", []string{"ntpdate", "-q", "-p", "2", "-o", "3", "127.0.0.3"}, []string{"stratum 4", "s4"}},
+		{"ntpdate, version 4", []string{"ntpdate", "-q", "-p", "2", "-o", "4", "127.0.0.4"}, []string{"stratum 4", "s4"}},
+		{"ntpdig, IPv6", []string{"ntpdig", "-j", "-t", "5", "::1"}, []string{`"stratum":4`}},
+	}
+	for _, c := range cases {
+		t.Run(c.name, func(t *testing.T) {
+			need(t, c.command[0])
+			out, err := run(c.command...)
+			if err != nil || !slices.ContainsFunc(c.says, func(text string) bool { return strings.Contains(out, text) }) {
+				t.Errorf("got %v; want one of %q:\n%s", err, c.says, out)
+			}
+		})
+	}
+}
+
+func TestAControlMessageIsNotAnswered(t *testing.T) {
+	conn := listen(t, "udp4", "127.0.0.1:0")
+	serve(t, synchronised, conn)
+	client := dial(t, conn)
+	client.Write(unhex(t, "16 02 0001 0000 0000 0000 0000"))                              // what ntpq sends: mode 6, read variables
+	client.Write(unhex(t, "17 00 03 2a 00000000"))                                        // mode 7, monlist
+	client.Write(append(unhex(t, "16 02 0001 0000 0000 0000 0000"), make([]byte, 36)...)) // as long as a client's packet
+	client.Write(unhex(t, ask("23")))
+	reply := make([]byte, 2048)
+	n, err := client.Read(reply)
+	if err != nil || n != packetSize || reply[0]&7 != modeServer {
+		t.Errorf("got % x, %v; want the answer to the last", reply[:n], err)
+	}
+}
+
+func TestAnAnswerComesFromTheAddressThatWasAsked(t *testing.T) {
+	for _, c := range []struct{ network, listen, ask string }{{"udp4", "0.0.0.0:0", "127.0.0.77"}, {"udp6", "[::]:0", "::1"}} {
+		conn := listen(t, c.network, c.listen)
+		serve(t, synchronised, conn)
+		// A connected socket takes answers only from the address it is connected to.
+		client, err := net.Dial("udp", net.JoinHostPort(c.ask, fmt.Sprint(conn.LocalAddr().Port())))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer client.Close()
+		client.SetDeadline(time.Now().Add(patience))
+		before := time.Now()
+		client.Write(unhex(t, ask("23")))
+		reply := make([]byte, 512)
+		n, err := client.Read(reply)
+		p, ok := parse(reply[:n])
+		if err != nil || !ok {
+			t.Fatalf("%s: got % x, %v", c.ask, reply[:n], err)
+		}
+		after := time.Now()
+		for _, at := range []uint64{p.receive, p.transmit} {
+			if at := timeOf(at, after); at.Before(before.Add(-time.Microsecond)) || at.After(after) {
+				t.Errorf("%s: got time %s; want one from %s to %s", c.ask, at, before, after)
+			}
+		}
+		if p.transmit < p.receive {
+			t.Errorf("%s: sent %s before it was received", c.ask, timeOf(p.receive, after).Sub(timeOf(p.transmit, after)))
 		}
 	}
 }
@@ -140,12 +224,7 @@ func TestNtpdate(t *testing.T) {
 func TestAClientThatAsksTooOftenGetsAKissAndThenNothing(t *testing.T) {
 	conn := listen(t, "udp4", "127.0.0.1:0")
 	serve(t, synchronised, conn)
-	client, err := net.DialUDP("udp4", nil, net.UDPAddrFromAddrPort(conn.LocalAddr()))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
-	client.SetDeadline(time.Now().Add(20 * time.Second))
+	client := dial(t, conn)
 	reply := make([]byte, 512)
 	for i := range burst + 1 {
 		client.Write(unhex(t, ask("23")))

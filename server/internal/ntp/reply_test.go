@@ -26,6 +26,18 @@ var (
 	}
 )
 
+// respond is what a server of the clock that limits nobody answers to pkt.
+func respond(pkt []byte, clock Clock) ([]byte, bool) {
+	req, ok := requestOf(pkt)
+	if !ok {
+		return nil, false
+	}
+	var b [packetSize]byte
+	req.reply(&b, received, &clock)
+	stamp(&b, now)
+	return b[:], true
+}
+
 // ask is a request of the first byte given, with poll interval 6 and a transmit timestamp that tells nothing of time,
 // as privacy-minded clients send.
 func ask(first string) string {
@@ -47,6 +59,9 @@ func TestAnswersOnTheWire(t *testing.T) {
 	}{
 		{"a client of version 4", ask("23"), good, "24 04 06 ec 00018000 00004000 7f000001" + times},
 		{"a client of version 3 is answered in it", ask("1b"), good, "1c 04 06 ec 00018000 00004000 7f000001" + times},
+		{"a client of version 2", ask("13"), good, "14 04 06 ec 00018000 00004000 7f000001" + times},
+		{"a client of version 1 that knows modes", ask("0b"), good, "0c 04 06 ec 00018000 00004000 7f000001" + times},
+		{"a client of version 1 that knows none", ask("08"), good, "0c 04 06 ec 00018000 00004000 7f000001" + times},
 		{"a client that is not synchronised itself", ask("e3"), good, "24 04 06 ec 00018000 00004000 7f000001" + times},
 		{"a leap second ahead", ask("23"), leaping, "64 04 06 ec 00018000 00004000 7f000001" + times},
 		{"a clock that is not synchronised says so", ask("23"), bad, "e4 00 06 ec 00018000 00004000 00000000" + times},
@@ -56,7 +71,7 @@ func TestAnswersOnTheWire(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			got, ok := Reply(unhex(t, c.request), received, now, c.clock)
+			got, ok := respond(unhex(t, c.request), c.clock)
 			if want := unhex(t, c.want); !ok || !bytes.Equal(got, want) {
 				t.Errorf("got %t\n% x; want\n% x", ok, got, want)
 			}
@@ -69,9 +84,10 @@ func TestWhatGetsNoAnswer(t *testing.T) {
 		{"nothing", ""},
 		{"less than a packet by four bytes", strings.TrimSuffix(ask("23"), "89abcdef")},
 		{"a length that is no multiple of four", ask("23") + "00"},
-		{"version 1", ask("0b")},
-		{"version 2", ask("13")},
+		{"version 0, which is none", ask("03")},
 		{"version 5", ask("2b")},
+		{"no mode in a version that has modes", ask("20")},
+		{"a server's answer of version 1", ask("0c")},
 		{"a server's answer, which would start a dialogue without end", ask("24")},
 		{"a symmetric peer", ask("21")},
 		{"a broadcast", ask("25")},
@@ -80,70 +96,35 @@ func TestWhatGetsNoAnswer(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			request := unhex(t, c.request)
-			if got, ok := Reply(request, received, now, good); ok {
-				t.Errorf("Reply: got % x; want no answer", got)
-			}
-			if got, ok := kiss(request); ok {
-				t.Errorf("kiss: got % x; want no answer", got)
+			if got, ok := requestOf(unhex(t, c.request)); ok {
+				t.Errorf("got %+v; want no answer", got)
 			}
 		})
 	}
 }
 
 func TestAKissTellsNoTime(t *testing.T) {
-	got, ok := kiss(unhex(t, ask("23")))
-	want := unhex(t, "e4 00 06 ec 00000000 00000000"+hex.EncodeToString([]byte("RATE"))+"0000000000000000 0123456789abcdef"+strings.Repeat("00", 16))
-	if !ok || !bytes.Equal(got, want) {
-		t.Errorf("got %t\n% x; want\n% x", ok, got, want)
-	}
-}
-
-func TestTimestamps(t *testing.T) {
-	cases := []struct {
-		name string
-		time time.Time
-		want uint64
-	}{
-		{"unknown", time.Time{}, 0},
-		{"the Unix epoch", time.Unix(0, 0), 0x83aa7e80_00000000},
-		{"the last second of era 0", time.Date(2036, 2, 7, 6, 28, 15, 0, time.UTC), 0xffffffff_00000000},
-		{"the second of era 1 rolls over", time.Date(2036, 2, 7, 6, 28, 17, 0, time.UTC), 0x00000001_00000000},
-		{"the largest fraction stays below a second", time.Unix(0, 999_999_999), 0x83aa7e80_fffffffb},
-	}
-	for _, c := range cases {
-		t.Run(c.name, func(t *testing.T) {
-			if got := timestamp(c.time); got != c.want {
-				t.Errorf("got %016x; want %016x", got, c.want)
-			}
-		})
-	}
-}
-
-func TestShortDurations(t *testing.T) {
-	cases := []struct {
-		duration time.Duration
-		want     uint32
-	}{
-		{-time.Second, 0}, {0, 0}, {1, 1}, {time.Second, 1 << 16}, {time.Second + 1, 1<<16 + 1}, {250 * time.Millisecond, 1 << 14},
-		{65535 * time.Second, 0xffff0000}, {65536 * time.Second, 0xffffffff}, {1<<63 - 1, 0xffffffff},
-	}
-	for _, c := range cases {
-		if got := short(c.duration); got != c.want {
-			t.Errorf("%s: got %08x; want %08x", c.duration, got, c.want)
+	for _, code := range [][4]byte{codeRate, codeDeny} {
+		req, _ := requestOf(unhex(t, ask("23")))
+		got := [packetSize]byte(bytes.Repeat([]byte{0xff}, packetSize)) // what was in the buffer is not sent
+		req.kiss(&got, code)
+		want := unhex(t, "e4 00 06 ec 00000000 00000000"+hex.EncodeToString(code[:])+"0000000000000000 0123456789abcdef"+strings.Repeat("00", 16))
+		if !bytes.Equal(got[:], want) {
+			t.Errorf("%s: got\n% x; want\n% x", code, got, want)
 		}
 	}
 }
 
 func FuzzReply(f *testing.F) {
-	for _, first := range []string{"23", "1b", "e3", "24", "0b"} {
+	for _, first := range []string{"23", "1b", "13", "0b", "08", "e3", "24", "26"} {
 		f.Add(unhex(f, ask(first)), true, uint8(4))
 	}
 	f.Add(unhex(f, ask("23")+strings.Repeat("ff", 20)), false, uint8(0))
+	f.Add([]byte{}, true, uint8(1))
 	f.Fuzz(func(t *testing.T, pkt []byte, synchronised bool, stratum uint8) {
 		clock := good
 		clock.Synchronised, clock.Stratum = synchronised, stratum
-		reply, ok := Reply(pkt, received, now, clock)
+		reply, ok := respond(pkt, clock)
 		if !ok {
 			return
 		}
@@ -159,7 +140,7 @@ func FuzzReply(f *testing.F) {
 		if valid := reply[0]>>6 != LeapUnknown; valid != (synchronised && stratum >= 1 && stratum <= 15) {
 			t.Errorf("got leap %d for synchronised %t, stratum %d", reply[0]>>6, synchronised, stratum)
 		}
-		if _, ok := Reply(reply, received, now, clock); ok {
+		if _, ok := requestOf(reply); ok {
 			t.Error("the answer is answered")
 		}
 	})

@@ -56,6 +56,16 @@ func (p *pace) solicited(source netip.Addr, now time.Time) (unicast bool) {
 	return false
 }
 
+// changed has the first multicasts come again, and quicker, since hosts are to be told something new (RFC 4861,
+// section 6.2.4).
+func (p *pace) changed(now time.Time) {
+	p.sent = 0
+	p.next = now
+	if earliest := p.last.Add(minMulticastGap); !p.last.IsZero() && earliest.After(now) {
+		p.next = earliest
+	}
+}
+
 // multicast notes that one leaves now and sets when the next is due. jitter in [0,1) spreads routers that started
 // together: the interval is taken between three quarters and the whole (RFC 4861, section 6.2.4).
 func (p *pace) multicast(now time.Time, jitter float64) {

@@ -120,3 +120,22 @@ func TestAFloodIsAnsweredByMulticastUntilTokensComeBack(t *testing.T) {
 		t.Errorf("got %d tokens after an hour and an answer; want %d", p.tokens, unicastBurst-1)
 	}
 }
+
+func TestAChangeIsToldAtOnceAndThreeTimes(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		after time.Duration // the last multicast
+		want  time.Duration // of the three that follow
+	}{{"soon after a multicast it waits for the gap", time.Second, minMulticastGap}, {"later it does not", time.Minute, time.Minute}} {
+		p := newPace(epoch, DefaultInterval)
+		p.sent = initialCount
+		p.multicast(epoch, 1)
+		p.changed(after(c.after))
+		for i, want := range []time.Duration{c.want, c.want + 16*time.Second, c.want + 32*time.Second, c.want + 232*time.Second} {
+			if got := p.next.Sub(epoch); got != want {
+				t.Errorf("%s: multicast %d due after %s; want %s", c.name, i, got, want)
+			}
+			p.multicast(p.next, 1)
+		}
+	}
+}

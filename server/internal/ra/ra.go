@@ -1,7 +1,10 @@
-// Package ra sends IPv6 router advertisements that make nobody use us as a router. They are there because firmware
-// waits for one: iPXE solicits a router as soon as a link is up, and without any answer a boot over IPv4 takes 13 to 16
-// seconds longer, "Configuring (net0 ...)......". An advertisement with a router lifetime of zero and without options
-// of consequence ends that wait, and leaves the other hosts of the link as they were.
+// Package ra sends IPv6 router advertisements (RFC 4861), with what a VLAN's declaration says: prefixes, DHCPv6, name
+// servers, and a default router where metald's host is one.
+//
+// Where nothing is declared they make nobody use us as a router. They are there because firmware waits for one: iPXE
+// solicits a router as soon as a link is up, and without any answer a boot over IPv4 takes 13 to 16 seconds longer,
+// "Configuring (net0 ...)......". An advertisement with a router lifetime of zero and without options of consequence
+// ends that wait, and leaves the other hosts of the link as they were.
 package ra
 
 import (
@@ -9,7 +12,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/netip"
 	"sync"
@@ -22,7 +24,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
 
-// DefaultInterval is between unsolicited advertisements.
+// DefaultInterval is between unsolicited advertisements, at most.
 const DefaultInterval = 200 * time.Second
 
 // Bounds of Config.Interval (RFC 4861, section 6.2.1, MaxRtrAdvInterval).
@@ -31,25 +33,24 @@ const (
 	maxInterval = 1800 * time.Second
 )
 
-// Config is what is advertised. The zero value is the least that ends iPXE's wait, and changes nothing on other hosts.
-// The router lifetime is always zero: this server routes nothing. An interface whose machine is also a router of that
-// link, and runs a daemon for it, must not be served: hosts know a router by its address, and would take our zero as
-// the word of the other daemon.
+// Config says what is advertised.
 type Config struct {
-	Interval time.Duration // between unsolicited advertisements; 0 is DefaultInterval
-	Managed  bool          // tell hosts to ask DHCPv6 for addresses
-	Other    bool          // tell hosts to ask DHCPv6 for the rest
-	MTU      uint32        // the link's, told to hosts; 0 tells nothing
-	Prefixes []Prefix      // none by default: hosts make themselves no address
+	// Interval is the longest time between unsolicited advertisements; 0 is DefaultInterval.
+	Interval time.Duration
+	// Settings returns what hosts are told as of now; nil tells them the zero Settings. It must not block.
+	Settings func() Settings
+	// Changed tells that Settings may return something else. One that comes while another waits may be dropped. Nil:
+	// nothing ever changes.
+	Changed <-chan struct{}
 }
 
 // A Server advertises on one interface.
 type Server struct {
-	conn    *ipv6.PacketConn
-	iface   *net.Interface
-	message []byte
-	config  Config
-	log     *slog.Logger
+	conn   *ipv6.PacketConn
+	iface  *net.Interface
+	config Config
+	told   Settings // what hosts are told now
+	log    *slog.Logger
 }
 
 var (
@@ -63,8 +64,15 @@ func New(iface string, config Config, log *slog.Logger) (*Server, error) {
 	if config.Interval == 0 {
 		config.Interval = DefaultInterval
 	}
-	if err := config.check(iface); err != nil {
-		return nil, err
+	if config.Interval < minInterval || config.Interval > maxInterval {
+		return nil, metal.Errorf(metal.Invalid, "advertise IPv6 on %q: interval %s; use %s to %s", iface, config.Interval, minInterval, maxInterval)
+	}
+	if config.Settings == nil {
+		config.Settings = func() Settings { return Settings{} }
+	}
+	told := config.Settings()
+	if err := told.check(); err != nil {
+		return nil, metal.Errorf(metal.Invalid, "advertise IPv6 on %q: %w", iface, err)
 	}
 	link, err := net.InterfaceByName(iface)
 	if err != nil {
@@ -74,39 +82,7 @@ func New(iface string, config Config, log *slog.Logger) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Server{
-		conn:    conn,
-		iface:   link,
-		message: config.advertisement(link.HardwareAddr).Marshal(),
-		config:  config,
-		log:     log.With("interface", iface),
-	}, nil
-}
-
-// advertisement is what the configuration says, from a router with the hardware address mac.
-func (c Config) advertisement(mac net.HardwareAddr) Advertisement {
-	return Advertisement{Managed: c.Managed, Other: c.Other, MTU: c.MTU, SourceLinkLayer: mac, Prefixes: c.Prefixes}
-}
-
-// check refuses what hosts would ignore, or what RFC 4861, section 6.2.1 forbids.
-func (c Config) check(iface string) error {
-	if c.Interval < minInterval || c.Interval > maxInterval {
-		return metal.Errorf(metal.Invalid, "advertise IPv6 on %q: interval %s; use %s to %s", iface, c.Interval, minInterval, maxInterval)
-	}
-	if c.MTU != 0 && c.MTU < 1280 {
-		return metal.Errorf(metal.Invalid, "advertise IPv6 on %q: MTU %d; IPv6 needs 1280 at least", iface, c.MTU)
-	}
-	for _, p := range c.Prefixes {
-		switch {
-		case !p.Prefix.IsValid() || !p.Prefix.Addr().Is6() || p.Prefix.Addr().Is4In6() || p.Prefix.Addr().IsLinkLocalUnicast() || p.Prefix.Addr().IsMulticast():
-			return metal.Errorf(metal.Invalid, "advertise IPv6 on %q: prefix %s; use a unicast IPv6 prefix", iface, p.Prefix)
-		case p.Autonomous && p.Prefix.Bits() != 64:
-			return metal.Errorf(metal.Invalid, "advertise IPv6 on %q: autonomous prefix %s; hosts make addresses of a /64 only", iface, p.Prefix)
-		case p.Preferred > p.Valid:
-			return metal.Errorf(metal.Invalid, "advertise IPv6 on %q: prefix %s is preferred for %s and valid for %s; make valid the longer", iface, p.Prefix, p.Preferred, p.Valid)
-		}
-	}
-	return nil
+	return &Server{conn: conn, iface: link, config: config, told: told, log: log.With("interface", iface)}, nil
 }
 
 // open makes a socket that receives the link's router solicitations and nothing else, and sends with hop limit 255,
@@ -149,13 +125,13 @@ func open(link *net.Interface) (*ipv6.PacketConn, error) {
 	return conn, nil
 }
 
+// Close closes the socket of a server that is not run.
+func (s *Server) Close() error { return s.conn.Close() }
+
 // Run advertises until ctx ends, and then returns nil.
 func (s *Server) Run(ctx context.Context) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
-	stop := context.AfterFunc(ctx, func() { s.conn.Close() })
-	defer stop()
-
 	solicitors := make(chan netip.Addr, unicastBurst)
 	var reading sync.WaitGroup
 	var failed error
@@ -163,31 +139,11 @@ func (s *Server) Run(ctx context.Context) error {
 		defer cancel()
 		failed = s.read(ctx, solicitors)
 	})
-	s.log.Info("advertising IPv6 without being a router", "interval", s.config.Interval, "prefixes", len(s.config.Prefixes))
-	s.send(ctx, solicitors)
+	s.log.Info("advertising IPv6", "interval", s.config.Interval, "router", s.told.Router, "prefixes", len(s.told.Prefixes))
+	s.loop(ctx, solicitors, s.advertise)
+	s.conn.Close()
 	reading.Wait()
 	return failed
-}
-
-// send answers solicitors and sends what is due, until ctx ends.
-func (s *Server) send(ctx context.Context, solicitors <-chan netip.Addr) {
-	pace := newPace(time.Now(), s.config.Interval)
-	timer := time.NewTimer(0)
-	defer timer.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return
-		case source := <-solicitors:
-			if pace.solicited(source, time.Now()) {
-				s.advertise(ctx, source)
-			}
-		case <-timer.C:
-			s.advertise(ctx, allNodes)
-			pace.multicast(time.Now(), rand.Float64())
-		}
-		timer.Reset(time.Until(pace.next))
-	}
 }
 
 // read passes on who solicits, until the socket is closed. When nobody takes them, the excess is dropped: hosts ask
@@ -220,13 +176,10 @@ func (s *Server) read(ctx context.Context, solicitors chan<- netip.Addr) error {
 
 // advertise sends one advertisement. A link that is down, or whose link-local address is not ready, costs the hosts
 // this one, not the server its life.
-func (s *Server) advertise(ctx context.Context, to netip.Addr) {
-	_, err := s.conn.WriteTo(s.message, nil, &net.IPAddr{IP: to.AsSlice(), Zone: s.iface.Name})
-	if err == nil {
-		s.log.Debug("advertised", "to", to)
+func (s *Server) advertise(to netip.Addr, a Advertisement) {
+	if _, err := s.conn.WriteTo(a.Marshal(), nil, &net.IPAddr{IP: to.AsSlice(), Zone: s.iface.Name}); err != nil {
+		s.log.Warn("router advertisement not sent", "to", to, "error", err)
 		return
 	}
-	if ctx.Err() == nil {
-		s.log.Warn("router advertisement not sent", "to", to, "error", err)
-	}
+	s.log.Debug("advertised", "to", to)
 }

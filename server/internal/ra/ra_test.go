@@ -1,6 +1,7 @@
 package ra
 
 import (
+	"fmt"
 	"log/slog"
 	"net/netip"
 	"os/exec"
@@ -19,6 +20,11 @@ func TestConfigsThatNoHostWouldAcceptAreRefused(t *testing.T) {
 	slaac.Autonomous = true
 	shortLived := prefix("fd00:31::/64")
 	shortLived.Valid = time.Minute
+	prefixes := func(list ...Prefix) Config { return telling(Settings{Prefixes: list}) }
+	var many []Prefix
+	for i := range 40 {
+		many = append(many, prefix(fmt.Sprintf("fd00:%x::/64", i)))
+	}
 	cases := []struct {
 		name   string
 		config Config
@@ -26,23 +32,30 @@ func TestConfigsThatNoHostWouldAcceptAreRefused(t *testing.T) {
 	}{
 		{"an interval that would flood", Config{Interval: time.Second}, "4s"},
 		{"an interval that hosts forget", Config{Interval: time.Hour}, "30m"},
-		{"an MTU that IPv6 cannot live with", Config{MTU: 1000}, "1280"},
-		{"an IPv4 prefix", Config{Prefixes: []Prefix{prefix("10.0.0.0/8")}}, "unicast IPv6"},
-		{"a link-local prefix", Config{Prefixes: []Prefix{prefix("fe80::/64")}}, "unicast IPv6"},
-		{"a multicast prefix", Config{Prefixes: []Prefix{prefix("ff02::/64")}}, "unicast IPv6"},
-		{"no prefix at all in a prefix", Config{Prefixes: []Prefix{{}}}, "unicast IPv6"},
-		{"an autonomous prefix that is no /64", Config{Prefixes: []Prefix{slaac}}, "/64"},
-		{"a prefix preferred for longer than it is valid", Config{Prefixes: []Prefix{shortLived}}, "valid"},
+		{"an MTU that IPv6 cannot live with", telling(Settings{MTU: 1000}), "1280"},
+		{"an IPv4 prefix", prefixes(prefix("10.0.0.0/8")), "unicast IPv6"},
+		{"a link-local prefix", prefixes(prefix("fe80::/64")), "unicast IPv6"},
+		{"a multicast prefix", prefixes(prefix("ff02::/64")), "unicast IPv6"},
+		{"no prefix at all in a prefix", prefixes(Prefix{}), "unicast IPv6"},
+		{"an autonomous prefix that is no /64", prefixes(slaac), "/64"},
+		{"a prefix preferred for longer than it is valid", prefixes(shortLived), "valid"},
+		{"more prefixes than one message takes", prefixes(many...), "1240"},
+		{"an IPv4 name server", telling(Settings{DNS: []netip.Addr{netip.MustParseAddr("10.0.0.1")}}), "10.0.0.1"},
+		{"a name server that is none", telling(Settings{DNS: []netip.Addr{{}}}), "unicast IPv6"},
+		{"a search domain that is none", telling(Settings{Search: []string{"a..b"}}), "a..b"},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := New("lo", c.config, slog.New(slog.DiscardHandler))
-			if metal.CodeOf(err) != metal.Invalid || !strings.Contains(err.Error(), c.says) {
-				t.Errorf("got %v; want %s that says %q", err, metal.Invalid, c.says)
+			if metal.CodeOf(err) != metal.Invalid || !strings.Contains(err.Error(), c.says) || !strings.Contains(err.Error(), `"lo"`) {
+				t.Errorf("got %v; want %s that says %q, of the interface", err, metal.Invalid, c.says)
 			}
 		})
 	}
 }
+
+// telling is a Config of settings that never change.
+func telling(s Settings) Config { return Config{Settings: func() Settings { return s }} }
 
 func TestAnInterfaceThatIsNotThereIsNotFound(t *testing.T) {
 	if _, err := New("nosuch0", Config{}, slog.New(slog.DiscardHandler)); metal.CodeOf(err) != metal.NotFound {
@@ -78,15 +91,24 @@ func TestRdisc6(t *testing.T) {
 		},
 		{
 			"a prefix, DHCPv6 and an MTU, as configured",
-			Config{Managed: true, Other: true, MTU: 1400, Prefixes: []Prefix{
+			telling(Settings{Managed: true, Other: true, MTU: 1400, Prefixes: []Prefix{
 				{Prefix: netip.MustParsePrefix("fd00:31::/64"), OnLink: true, Autonomous: true, Valid: Infinite, Preferred: time.Hour},
 				{Prefix: netip.MustParsePrefix("fd00:32::/56"), OnLink: true, Valid: time.Minute},
-			}},
+			}}),
 			[]string{
 				"Stateful address conf.    :          Yes", "Stateful other conf.      :          Yes",
 				"Router lifetime           :            0", "MTU                      :         1400",
 				"Prefix                   : fd00:31::/64", "infinite", "3600", "Prefix                   : fd00:32::/56",
 				"Source link-layer address: 02:00:00:00:00:01",
+			},
+			nil,
+		},
+		{
+			"a router, name servers and a search list",
+			telling(Settings{Router: true, DNS: []netip.Addr{netip.MustParseAddr("fd00::53"), netip.MustParseAddr("fd00::54")}, Search: []string{"a.test", "b.example.org"}}),
+			[]string{
+				"Router lifetime           :          600", "Recursive DNS server     : fd00::53", "Recursive DNS server     : fd00::54",
+				"DNS servers lifetime    :          600", "DNS search list", "a.test b.example.org",
 			},
 			nil,
 		},

@@ -18,6 +18,8 @@ const (
 	optionSourceLinkLayer = 1
 	optionPrefix          = 3
 	optionMTU             = 5
+	optionResolvers       = 25 // RFC 8106, section 5.1
+	optionSearch          = 31 // section 5.2
 )
 
 const (
@@ -46,6 +48,20 @@ type Advertisement struct {
 	SourceLinkLayer net.HardwareAddr // 6 bytes, or nil for none
 	MTU             uint32           // 0 for none
 	Prefixes        []Prefix
+	Resolvers       []Resolvers
+	Search          []Search
+}
+
+// Resolvers is one Recursive DNS Server option (RFC 8106, section 5.1).
+type Resolvers struct {
+	Servers  []netip.Addr  // IPv6; one at least
+	Lifetime time.Duration // 0: they must not be used any more
+}
+
+// A Search is one DNS Search List option (RFC 8106, section 5.2).
+type Search struct {
+	Domains  []string // one at least; lower case, without a dot at the end
+	Lifetime time.Duration
 }
 
 // A Prefix is one Prefix Information option.
@@ -116,6 +132,12 @@ func (a Advertisement) Marshal() []byte {
 	for _, p := range a.Prefixes {
 		message = p.append(message)
 	}
+	for _, r := range a.Resolvers {
+		message = r.append(message)
+	}
+	for _, s := range a.Search {
+		message = s.append(message)
+	}
 	return message
 }
 
@@ -167,6 +189,12 @@ func ParseAdvertisement(message []byte) (Advertisement, error) {
 				Valid:      time.Duration(binary.BigEndian.Uint32(body[2:])) * time.Second,
 				Preferred:  time.Duration(binary.BigEndian.Uint32(body[6:])) * time.Second,
 			})
+		case kind == optionResolvers && len(body) >= 22:
+			a.Resolvers = append(a.Resolvers, parseResolvers(body))
+		case kind == optionSearch && len(body) >= 14:
+			if s, ok := parseSearch(body); ok {
+				a.Search = append(a.Search, s)
+			}
 		}
 	})
 	if err != nil {

@@ -25,6 +25,7 @@ func unhex(t testing.TB, text string) []byte {
 // values compares addresses by value.
 var values = cmp.Options{
 	cmp.Comparer(func(a, b netip.Prefix) bool { return a == b }),
+	cmp.Comparer(func(a, b netip.Addr) bool { return a == b }),
 	cmpopts.EquateEmpty(),
 }
 
@@ -66,6 +67,25 @@ func TestAdvertisementsOnTheWire(t *testing.T) {
 			`86 00 0000 00 00 0000 00000000 00000000
 			 03 04 38 80 0000003c 00000000 00000000 20010db8000000000000000000000000
 			 03 04 40 40 0000003c 00000001 00000000 20010db8000100000000000000000000`,
+		},
+		{
+			"name servers, and those that are to be forgotten",
+			Advertisement{Resolvers: []Resolvers{
+				{Servers: []netip.Addr{netip.MustParseAddr("fd00::53"), netip.MustParseAddr("fd00::54")}, Lifetime: 10 * time.Minute},
+				{Servers: []netip.Addr{netip.MustParseAddr("fd00::55")}},
+			}},
+			`86 00 0000 00 00 0000 00000000 00000000
+			 19 05 0000 00000258 fd000000000000000000000000000053 fd000000000000000000000000000054
+			 19 03 0000 00000000 fd000000000000000000000000000055`,
+		},
+		{
+			"a search list, filled up, and one that needs no filling",
+			Advertisement{Search: []Search{
+				{Domains: []string{"a.test", "b"}, Lifetime: 10 * time.Minute}, {Domains: []string{"abcdef"}},
+			}},
+			`86 00 0000 00 00 0000 00000000 00000000
+			 1f 03 0000 00000258 01 61 04 74657374 00  01 62 00 00 00 00 00 00
+			 1f 02 0000 00000000 06 616263646566 00`,
 		},
 	}
 	for _, c := range cases {
@@ -161,6 +181,23 @@ func TestAdvertisementsThatAreIgnored(t *testing.T) {
 	}
 }
 
+func TestOptionsThatSayNothingAreSkipped(t *testing.T) {
+	for _, c := range []struct{ name, wire string }{
+		{"name servers without one", "19 01 0000 00000258"},
+		{"a search list without one", "1f 01 0000 00000258"},
+		{"a search list of filling", "1f 02 0000 00000258 0000000000000000"},
+		{"a search list of half a name", "1f 02 0000 00000258 07 61626364656667"},
+		{"a search list of a name without an end", "1f 02 0000 00000258 06 616263646566 01"},
+		{"a search list of a pointer", "1f 02 0000 00000258 c000 000000000000"},
+		{"a label with a dot", "1f 02 0000 00000258 03 612e62 00 000000"},
+	} {
+		a, err := ParseAdvertisement(unhex(t, "86 00 0000 00 00 0000 00000000 00000000 "+c.wire))
+		if err != nil || len(a.Resolvers)+len(a.Search) > 0 {
+			t.Errorf("%s: got %+v, %v; want nothing", c.name, a, err)
+		}
+	}
+}
+
 func FuzzParseSolicitation(f *testing.F) {
 	for _, seed := range []string{
 		"85 00 7bb8 00000000 01 01 525400000001", "85 00 0000 00000000", "85 00 0000 00000000 0e 01 010203040506",
@@ -191,6 +228,8 @@ func FuzzParseAdvertisement(f *testing.F) {
 	f.Add(unhex(f, "86 00 0000 40 c0 0708 00000000 00000000 05 01 0000 000005dc"))
 	f.Add(unhex(f, "86 00 0000 00 00 0000 00000000 00000000  03 04 40 c0 ffffffff 00000e10 00000000 fd000031000000000000000000000000"))
 	f.Add(unhex(f, "86 00 0000 00 00 0000 00000000 00000000  03 04 ff c0 ffffffff 00000e10 00000000 fd000031000000000000000000000000"))
+	f.Add(unhex(f, "86 00 0000 00 00 0000 00000000 00000000 19 03 0000 00000258 fd000000000000000000000000000055 1f 02 0000 00000000 06 616263646566 00"))
+	f.Add(unhex(f, "86 00 0000 00 00 0000 00000000 00000000 1f 03 0000 00000258 01 61 04 74657374 00  01 62 00 00 00 00 00 00"))
 	f.Fuzz(func(t *testing.T, message []byte) {
 		a, err := ParseAdvertisement(message)
 		if err != nil {

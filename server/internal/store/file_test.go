@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"database/sql"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -22,7 +23,7 @@ func options(t *testing.T) Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Options{Sealer: sealer, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Zone: "fleet.test"}
+	return Options{Sealer: sealer, Now: time.Now, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 }
 
 func TestThePragmasHoldOnEveryConnection(t *testing.T) {
@@ -71,15 +72,22 @@ func TestASnapshotIsKeptBeforeAMigration(t *testing.T) {
 	if err := db.Update(t.Context(), func(tx *Tx) error { return tx.AddEvent("machine", "m-1", "was here") }); err != nil {
 		t.Fatal(err)
 	}
-	first, err := os.ReadFile("migrations/0001_spine.sql")
+	next := fstest.MapFS{}
+	files, err := os.ReadDir("migrations")
 	if err != nil {
 		t.Fatal(err)
 	}
-	next := fstest.MapFS{
-		"0001_spine.sql": {Data: first},
-		"0002_next.sql":  {Data: []byte("-- +goose Up\nDELETE FROM event;\n-- +goose Down\nSELECT 1;\n")},
+	for _, f := range files {
+		text, err := os.ReadFile(filepath.Join("migrations", f.Name()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		next[f.Name()] = &fstest.MapFile{Data: text}
 	}
-	if err := os.WriteFile(path+".before-2", []byte("of an attempt before this one"), 0o600); err != nil {
+	version := len(next) + 1
+	next[fmt.Sprintf("%04d_next.sql", version)] = &fstest.MapFile{Data: []byte("-- +goose Up\nDELETE FROM event;\n-- +goose Down\nSELECT 1;\n")}
+	snapshot := fmt.Sprintf("%s.before-%d", path, version)
+	if err := os.WriteFile(snapshot, []byte("of an attempt before this one"), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	if err := db.migrateTo(t.Context(), path, next); err != nil {
@@ -88,7 +96,7 @@ func TestASnapshotIsKeptBeforeAMigration(t *testing.T) {
 	if got := events(t, path); got != 0 {
 		t.Errorf("events after the migration: got %d; want none", got)
 	}
-	if got := events(t, path+".before-2"); got != 1 {
+	if got := events(t, snapshot); got != 1 {
 		t.Errorf("events in the snapshot: got %d; want 1", got)
 	}
 }

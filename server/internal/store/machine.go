@@ -74,7 +74,6 @@ func (tx *Tx) InsertMachine(m *metal.Machine) error {
 	if err != nil {
 		return err
 	}
-	tx.namesChanged = true
 	return tx.setMACs(m)
 }
 
@@ -99,10 +98,10 @@ func (tx *Tx) SaveMachine(m *metal.Machine) error {
 	return tx.setMACs(m)
 }
 
-// TouchNames tells the views that names or addresses change with this transaction.
-func (tx *Tx) TouchNames() { tx.namesChanged = true }
-
+// setMACs keeps the MAC addresses of a machine that was written, and tells the observers of it.
 func (tx *Tx) setMACs(m *metal.Machine) error {
+	kept := *m
+	tx.note(Change{Machine: &kept})
 	if _, err := tx.exec("MAC addresses of "+m.Spec.Name, "DELETE FROM machine_mac WHERE machine_id = $1", m.ID); err != nil {
 		return err
 	}
@@ -116,11 +115,21 @@ func (tx *Tx) setMACs(m *metal.Machine) error {
 
 // DeleteMachine forgets a machine with its addresses, sessions and operations.
 func (tx *Tx) DeleteMachine(id string) error {
-	tx.namesChanged = true
+	m, err := tx.Machine(id)
+	if metal.CodeOf(err) == metal.NotFound {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if err := tx.noteGone("machine_id", id); err != nil {
+		return err
+	}
+	tx.note(Change{Machine: m, Gone: true})
 	if _, err := tx.exec("operations of "+id, "DELETE FROM operation WHERE machine_id = $1", id); err != nil {
 		return err
 	}
-	_, err := tx.exec("machine "+id, "DELETE FROM machine WHERE id = $1", id)
+	_, err = tx.exec("machine "+id, "DELETE FROM machine WHERE id = $1", id)
 	return err
 }
 

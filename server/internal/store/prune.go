@@ -3,8 +3,7 @@ package store
 import "time"
 
 // Prune forgets history: events from before t and all but the newest so many, the logs of operations that ended
-// before t, leases and sessions of
-// forgotten machines that ended before expired. What operations came to is kept with their machine.
+// before t, leases, boot tokens and sessions of forgotten machines that ended before expired. What operations came to is kept with their machine.
 func (tx *Tx) Prune(t time.Time, events int64, expired time.Time) error {
 	_, err := tx.exec("old events", "DELETE FROM event WHERE at < $1 OR seq <= (SELECT coalesce(max(seq), 0) FROM event) - $2", t.UnixNano(), events)
 	if err != nil {
@@ -17,6 +16,9 @@ func (tx *Tx) Prune(t time.Time, events int64, expired time.Time) error {
 	}
 	_, err = tx.exec("sessions of forgotten machines", "DELETE FROM boot_session WHERE seen_at < $1 AND machine_id NOT IN (SELECT id FROM machine)", expired.UnixNano())
 	if err != nil {
+		return err
+	}
+	if _, err := tx.exec("old boot tokens", "DELETE FROM boot_token WHERE used_at < $1", expired.UnixNano()); err != nil {
 		return err
 	}
 	return tx.ExpireLeases(expired)

@@ -261,46 +261,21 @@ func TestOldHistoryIsForgotten(t *testing.T) {
 	})
 }
 
-func TestNamesAreFreshWhenTheUpdateReturns(t *testing.T) {
+func TestASettingIsReplaced(t *testing.T) {
 	r := open(t)
-	r.pool(t)
-	addr := netip.MustParseAddr("10.77.0.1")
-	serial := r.Names().Now().Serial()
 	r.update(t, func(tx *store.Tx) error {
-		s := &metal.Subnet{Name: "fleet", Spec: metal.SubnetSpec{CIDR: netip.MustParsePrefix("10.77.0.0/16"), Domain: "rack1.paris.fleet.test"}}
-		return errors.Join(tx.PutSubnet(s), tx.InsertMachine(machine(1)), tx.Assign(metal.Assignment{Subnet: "fleet", Addr: addr, MachineID: "m-001", MAC: mac(1)}))
-	})
-	p := r.Names().Now()
-	if p.Serial() <= serial {
-		t.Errorf("serial: got %d after %d", p.Serial(), serial)
-	}
-	if name, ok := p.Reverse(addr); !ok || name != "n1.rack1.paris.fleet.test." {
-		t.Errorf("reverse: got %q, %t", name, ok)
-	}
-	for name, want := range map[string]struct {
-		addrs  int
-		exists bool
-	}{
-		"n1.rack1.paris.fleet.test.": {1, true},
-		"rack1.paris.fleet.test.":    {0, true},
-		"paris.fleet.test.":          {0, true}, // nothing but names below it (RFC 8020)
-		"fleet.test.":                {0, true},
-		"n2.rack1.paris.fleet.test.": {0, false},
-		"lyon.fleet.test.":           {0, false},
-		"test.":                      {0, false},
-		".":                          {0, false},
-	} {
-		if addrs, exists := p.Lookup(name); len(addrs) != want.addrs || exists != want.exists {
-			t.Errorf("%s: got %v, %t; want %d, %t", name, addrs, exists, want.addrs, want.exists)
+		if value, err := tx.Setting("answer"); value != nil || err != nil {
+			t.Errorf("before: got %q, %v; want nothing", value, err)
 		}
-	}
-	r.update(t, func(tx *store.Tx) error { return tx.DeleteMachine("m-001") })
-	if addrs, exists := r.Names().Now().Lookup("n1.rack1.paris.fleet.test."); exists {
-		t.Errorf("after the machine was forgotten: got %v", addrs)
-	}
-	if addrs, _ := p.Lookup("n1.rack1.paris.fleet.test."); len(addrs) != 1 {
-		t.Error("a picture that was taken before has changed")
-	}
+		return errors.Join(tx.PutSetting("answer", []byte("41")), tx.PutSetting("answer", []byte("42")))
+	})
+	r.update(t, func(tx *store.Tx) error {
+		value, err := tx.Setting("answer")
+		if string(value) != "42" {
+			t.Errorf("after: got %q; want 42", value)
+		}
+		return err
+	})
 }
 
 func TestManyTakersGetOneMachineEach(t *testing.T) {

@@ -16,10 +16,15 @@ type BootSession struct {
 	SeenAt    time.Time
 }
 
-// PutBootSession begins a session in place of the machine's last one. A nonce that began a session of another boot
-// is metal.Conflict: a boot token works once.
+// PutBootSession begins a session in place of the machine's last one. A nonce that began a session of another machine
+// is metal.Conflict. That the boot token was used is remembered for longer than the session: see BootTokenUse.
 func (tx *Tx) PutBootSession(s BootSession) error {
-	_, err := tx.exec("boot session of "+s.MachineID, `INSERT INTO boot_session (machine_id, nonce, boot_id, hash, begun_at, seen_at) VALUES ($1, $2, $3, $4, $5, $6)
+	_, err := tx.exec("boot token", "INSERT INTO boot_token (nonce, boot_id, machine_id, used_at) VALUES ($1, $2, $3, $4) ON CONFLICT (nonce) DO NOTHING",
+		s.Nonce, s.BootID, s.MachineID, tx.Now.UnixNano())
+	if err != nil {
+		return err
+	}
+	_, err = tx.exec("boot session of "+s.MachineID, `INSERT INTO boot_session (machine_id, nonce, boot_id, hash, begun_at, seen_at) VALUES ($1, $2, $3, $4, $5, $6)
 		ON CONFLICT (machine_id) DO UPDATE SET nonce = excluded.nonce, boot_id = excluded.boot_id, hash = excluded.hash, begun_at = excluded.begun_at, seen_at = excluded.seen_at`,
 		s.MachineID, s.Nonce, s.BootID, s.Hash, s.BegunAt.UnixNano(), s.SeenAt.UnixNano())
 	return err
@@ -35,9 +40,13 @@ func (tx *Tx) BootSessionByHash(hash []byte) (*BootSession, error) {
 	return tx.bootSession("WHERE hash = $1", hash)
 }
 
-// BootSessionByNonce reads the session that a boot token began; nil for none.
-func (tx *Tx) BootSessionByNonce(nonce string) (*BootSession, error) {
-	return tx.bootSession("WHERE nonce = $1", nonce)
+// BootTokenUse tells which boot of which machine a boot token was used for; empty where it was not used yet.
+func (tx *Tx) BootTokenUse(nonce string) (bootID, machineID string, err error) {
+	err = tx.one("boot token", "SELECT boot_id, machine_id FROM boot_token WHERE nonce = $1", []any{nonce}, &bootID, &machineID)
+	if metal.CodeOf(err) == metal.NotFound {
+		err = nil
+	}
+	return bootID, machineID, err
 }
 
 func (tx *Tx) bootSession(where string, arg any) (*BootSession, error) {

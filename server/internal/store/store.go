@@ -25,14 +25,11 @@ import (
 //go:embed migrations/*.sql
 var migrations embed.FS
 
-// Options of Open. Every field but Zone is needed.
+// Options of Open. Every field is needed.
 type Options struct {
 	Sealer *seal.Sealer
 	Now    func() time.Time
 	Log    *slog.Logger
-	// Zone is the server's DNS domain, without a trailing dot: machines have their names below it unless their
-	// subnet has a domain of its own.
-	Zone string
 }
 
 // DB is an open database: one writer, many readers.
@@ -40,9 +37,10 @@ type DB struct {
 	opt   Options
 	write *sql.DB
 	read  *sql.DB
-	names *Names
 
-	mu      sync.Mutex // held from begin to after-commit, so that views follow the order of commits
+	mu        sync.Mutex // held from begin to after-commit, so that observers follow the order of commits
+	observers []Observer
+
 	changed chan struct{}
 	chmu    sync.Mutex
 }
@@ -64,10 +62,6 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 	}
 	db.read.SetMaxOpenConns(16)
 	db.read.SetMaxIdleConns(16)
-	db.names = newNames(opt.Zone)
-	if err := db.names.reload(ctx, db); err != nil {
-		return nil, errors.Join(err, db.Close())
-	}
 	return db, nil
 }
 
@@ -127,9 +121,6 @@ func (db *DB) migrateTo(ctx context.Context, path string, dir fs.FS) error {
 // Close closes the file.
 func (db *DB) Close() error { return errors.Join(db.read.Close(), db.write.Close()) }
 
-// Names returns the view that DNS answers from.
-func (db *DB) Names() *Names { return db.names }
-
 // Changed returns a channel that is closed after the next commit. Take it before you read what you wait for.
 func (db *DB) Changed() <-chan struct{} {
 	db.chmu.Lock()
@@ -137,8 +128,8 @@ func (db *DB) Changed() <-chan struct{} {
 	return db.changed
 }
 
-// Update runs f in a write transaction and commits when it returns nil. Writers queue. The views that hot paths read
-// are up to date when Update returns.
+// Update runs f in a write transaction and commits when it returns nil. Writers queue. Observers know
+// what it changed when Update returns.
 func (db *DB) Update(ctx context.Context, f func(*Tx) error) error {
 	db.mu.Lock()
 	defer db.mu.Unlock()
@@ -154,10 +145,9 @@ func (db *DB) Update(ctx context.Context, f func(*Tx) error) error {
 	if err := tx.tx.Commit(); err != nil {
 		return translate("commit", err)
 	}
-	if tx.namesChanged {
-		// The write is durable: the caller's context must not keep the view stale.
-		if err := db.names.reload(context.WithoutCancel(ctx), db); err != nil {
-			db.opt.Log.Error("refresh the names", "error", err)
+	if len(tx.changes) > 0 {
+		for _, o := range db.observers {
+			o.Apply(tx.changes)
 		}
 	}
 	db.chmu.Lock()

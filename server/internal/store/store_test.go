@@ -54,7 +54,7 @@ func (r *rig) options(t *testing.T) store.Options {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return store.Options{Sealer: sealer, Now: func() time.Time { return r.now }, Log: slog.New(slog.NewTextHandler(t.Output(), nil)), Zone: "fleet.test"}
+	return store.Options{Sealer: sealer, Now: func() time.Time { return r.now }, Log: slog.New(slog.NewTextHandler(t.Output(), nil))}
 }
 
 // update runs f in a transaction that must succeed.

@@ -16,11 +16,11 @@ import (
 
 // Tx is one transaction. Now is its time: everything it writes bears that one.
 type Tx struct {
-	ctx          context.Context
-	tx           *sql.Tx
-	db           *DB
-	Now          time.Time
-	namesChanged bool
+	ctx     context.Context
+	tx      *sql.Tx
+	db      *DB
+	Now     time.Time
+	changes []Change
 }
 
 // Statements are written with $1, $2 as PostgreSQL has them; go-sqlite3 binds those by first appearance, so they

@@ -23,8 +23,8 @@ const (
 	// for at most 4096 (RFC 6891, section 6.2.5), DHCP and NTP for less.
 	MaxPayload = 4096
 
-	// receiveBuffer is asked of the kernel, in bytes, so that a whole room of machines that boots at once fits; the
-	// kernel gives less where net.core.rmem_max says so.
+	// receiveBuffer is asked of the kernel, in bytes, so that a whole room of machines that boots at once fits; without
+	// CAP_NET_ADMIN the kernel gives less where net.core.rmem_max says so.
 	receiveBuffer = 4 << 20
 )
 
@@ -98,7 +98,7 @@ func (c *Conn) prepare(iface string) error {
 			return fmt.Errorf("set IPV6_RECVPKTINFO: %w", err)
 		}
 	}
-	if err := c.socket.SetReadBuffer(receiveBuffer); err != nil {
+	if err := c.enlarge(); err != nil {
 		return fmt.Errorf("set SO_RCVBUF: %w", err)
 	}
 	if iface != "" {
@@ -115,6 +115,19 @@ func (c *Conn) prepare(iface string) error {
 	return onSocket(raw, func(fd int) error {
 		return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
 	})
+}
+
+// enlarge asks for a receive buffer beyond net.core.rmem_max, which an administrator may, and else for what that allows.
+func (c *Conn) enlarge() error {
+	raw, err := c.socket.SyscallConn()
+	if err != nil {
+		return err
+	}
+	err = onSocket(raw, func(fd int) error { return unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_RCVBUFFORCE, receiveBuffer) })
+	if errors.Is(err, unix.EPERM) {
+		return c.socket.SetReadBuffer(receiveBuffer)
+	}
+	return err
 }
 
 // Close closes the socket; a Serve on it returns.

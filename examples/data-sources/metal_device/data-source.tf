@@ -1,0 +1,7 @@
+data "metal_device" "switch" {
+  name = "tor-1"
+}
+
+output "switch" {
+  value = data.metal_device.switch.addresses[0].address
+}

@@ -1,0 +1,3 @@
+data "metal_devices" "switches" {
+  name_prefix = "tor-"
+}

@@ -1,0 +1,4 @@
+data "metal_dns_records" "mail" {
+  zone = "shop.example.net"
+  type = "MX"
+}

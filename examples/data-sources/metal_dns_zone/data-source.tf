@@ -1,0 +1,3 @@
+data "metal_dns_zone" "example" {
+  name = "example.net"
+}

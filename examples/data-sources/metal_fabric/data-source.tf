@@ -1,0 +1,3 @@
+data "metal_fabric" "default" {
+  name = "default"
+}

@@ -1,0 +1,1 @@
+data "metal_fabrics" "all" {}

@@ -1,0 +1,3 @@
+data "metal_ip_range" "guests" {
+  name = "guests"
+}

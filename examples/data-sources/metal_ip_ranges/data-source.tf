@@ -1,0 +1,4 @@
+data "metal_ip_ranges" "office" {
+  subnet = "office"
+  kind   = "dynamic"
+}

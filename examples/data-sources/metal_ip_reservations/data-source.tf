@@ -1,0 +1,3 @@
+data "metal_ip_reservations" "lab" {
+  subnet = "lab"
+}

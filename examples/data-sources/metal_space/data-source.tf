@@ -1,0 +1,3 @@
+data "metal_space" "internal" {
+  name = "internal"
+}

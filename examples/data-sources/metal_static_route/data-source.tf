@@ -1,0 +1,3 @@
+data "metal_static_route" "storage" {
+  name = "floor-to-storage"
+}

@@ -1,0 +1,3 @@
+data "metal_static_routes" "floor" {
+  subnet = "floor"
+}

@@ -1,0 +1,3 @@
+data "metal_vlan" "storage" {
+  name = "storage"
+}

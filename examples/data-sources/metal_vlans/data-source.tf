@@ -1,0 +1,3 @@
+data "metal_vlans" "hall2" {
+  fabric = "hall2"
+}

@@ -1,0 +1,1 @@
+terraform import metal_device.switch tor-1

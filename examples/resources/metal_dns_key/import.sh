@@ -1,0 +1,1 @@
+terraform import metal_dns_key.transfer transfer-key

@@ -1,0 +1,1 @@
+terraform import metal_dns_zone.example example.net

@@ -1,0 +1,1 @@
+terraform import metal_fabric.hall2 hall2

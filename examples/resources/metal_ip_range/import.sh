@@ -1,0 +1,1 @@
+terraform import metal_ip_range.guests guests

@@ -1,0 +1,1 @@
+terraform import metal_space.internal internal

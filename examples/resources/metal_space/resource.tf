@@ -1,0 +1,4 @@
+resource "metal_space" "internal" {
+  name        = "internal"
+  description = "Networks that nobody outside can reach"
+}

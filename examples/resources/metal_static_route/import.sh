@@ -1,0 +1,1 @@
+terraform import metal_static_route.storage floor-to-storage

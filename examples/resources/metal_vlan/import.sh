@@ -1,0 +1,1 @@
+terraform import metal_vlan.storage storage
