@@ -16,32 +16,51 @@ import (
 // counters are what the services count, for the metrics.
 type counters struct{ dns dnsServers }
 
-// dnsServers are the name servers that were started: one for each address. One that ended is kept with what it counted.
+// dnsServers are the name servers that run, one for each address, and what those counted that ended.
 type dnsServers struct {
-	mu   sync.Mutex
-	list []*dns.Server
+	mu    sync.Mutex
+	now   map[*dns.Server]bool
+	ended dns.Stats
 }
 
-func (s *dnsServers) add(server *dns.Server) {
+// add counts a server in until end is called.
+func (s *dnsServers) add(server *dns.Server) (end func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.list = append(s.list, server)
+	if s.now == nil {
+		s.now = map[*dns.Server]bool{}
+	}
+	s.now[server] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.now, server)
+		s.ended = plus(s.ended, server.Stats())
+	}
 }
 
 // sum is what all of them counted.
 func (s *dnsServers) sum() dns.Stats {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	sum := dns.Stats{Answers: map[int]uint64{}}
-	for _, server := range s.list {
-		n := server.Stats()
-		sum.UDP, sum.TCP, sum.Forwarded, sum.CacheHits = sum.UDP+n.UDP, sum.TCP+n.TCP, sum.Forwarded+n.Forwarded, sum.CacheHits+n.CacheHits
-		sum.Transfers, sum.Updates, sum.Limited, sum.Dropped = sum.Transfers+n.Transfers, sum.Updates+n.Updates, sum.Limited+n.Limited, sum.Dropped+n.Dropped
-		for code, answers := range n.Answers {
-			sum.Answers[code] += answers
-		}
+	sum := s.ended
+	for server := range s.now {
+		sum = plus(sum, server.Stats())
 	}
 	return sum
+}
+
+func plus(a, b dns.Stats) dns.Stats {
+	answers := map[int]uint64{}
+	for _, counted := range []map[int]uint64{a.Answers, b.Answers} {
+		for code, n := range counted {
+			answers[code] += n
+		}
+	}
+	return dns.Stats{
+		UDP: a.UDP + b.UDP, TCP: a.TCP + b.TCP, Answers: answers, Forwarded: a.Forwarded + b.Forwarded, CacheHits: a.CacheHits + b.CacheHits,
+		Transfers: a.Transfers + b.Transfers, Updates: a.Updates + b.Updates, Limited: a.Limited + b.Limited, Dropped: a.Dropped + b.Dropped,
+	}
 }
 
 var (

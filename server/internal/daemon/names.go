@@ -71,7 +71,7 @@ func (d *Daemon) openDNS(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				d.counters.dns.add(s)
+				defer d.counters.dns.add(s)()
 				return errors.Join(s.Run(ctx), closed(end()))
 			})
 		})

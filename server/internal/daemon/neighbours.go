@@ -3,6 +3,7 @@ package daemon
 import (
 	"context"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"strings"
@@ -22,6 +23,7 @@ const (
 
 	probesAhead = 32               // addresses behind the one that is asked for that are probed along with it
 	probeHolds  = 30 * time.Second // how long an answer is believed
+	probeTime   = 2 * time.Second  // that probing may take at most
 	probesKept  = 4096
 )
 
@@ -151,7 +153,7 @@ type prober struct {
 	now    func() time.Time
 
 	mu    sync.Mutex
-	known map[netip.Addr]probed
+	known map[netip.Addr]*probed
 }
 
 // asker is neighbour.Prober.
@@ -159,13 +161,16 @@ type asker interface {
 	Probe(ctx context.Context, index int, addr netip.Addr) (neighbour.Answer, error)
 }
 
+// probed is an address that is asked for, or was.
 type probed struct {
+	done   chan struct{} // closed when the rest is set
 	answer neighbour.Answer
+	err    error
 	at     time.Time
 }
 
 func newProber(links *link.Watcher) *prober {
-	return &prober{onLink: links.OnLink, ask: neighbour.NewProber(links.Own), now: time.Now, known: map[netip.Addr]probed{}}
+	return &prober{onLink: links.OnLink, ask: neighbour.NewProber(links.Own), now: time.Now, known: map[netip.Addr]*probed{}}
 }
 
 // probe is fleet.Config's Probe. Only what is on one of our links is asked for: an address behind a relay agent can be
@@ -175,39 +180,79 @@ func (p *prober) probe(ctx context.Context, subnet metal.Subnet, addr netip.Addr
 	if !ok {
 		return "", false
 	}
-	if a, fresh := p.take(addr); fresh {
-		return string(a.Hardware), a.InUse
+	mine, first := p.begin(addr)
+	if first {
+		p.batch(ctx, l.Index, subnet.Spec.CIDR, addr, mine)
 	}
+	select {
+	case <-mine.done:
+	case <-ctx.Done():
+		return "", false
+	}
+	if p.end(addr, mine); mine.err != nil {
+		return "", false // it is not known; the address is given as it would be without asking
+	}
+	return string(mine.answer.Hardware), mine.answer.InUse
+}
+
+// batch asks for an address and for those behind it that nobody asks for yet. It returns when all are answered for.
+func (p *prober) batch(ctx context.Context, index int, network netip.Prefix, addr netip.Addr, mine *probed) {
+	// What others wait for must not end with this one's request.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), probeTime)
+	defer cancel()
 	var all sync.WaitGroup
-	for next, n := addr.Next(), 0; n < probesAhead && subnet.Spec.CIDR.Contains(next); next, n = next.Next(), n+1 {
+	ask := func(addr netip.Addr, k *probed) {
 		all.Go(func() {
-			if a, err := p.ask.Probe(ctx, l.Index, next); err == nil {
-				p.keep(next, a)
+			k.answer, k.err = p.ask.Probe(ctx, index, addr)
+			k.at = p.now()
+			close(k.done)
+			if k.err != nil {
+				p.end(addr, k)
 			}
 		})
 	}
-	a, err := p.ask.Probe(ctx, l.Index, addr)
+	ask(addr, mine)
+	for next, n := addr.Next(), 0; n < probesAhead && network.Contains(next); next, n = next.Next(), n+1 {
+		if k, first := p.begin(next); first {
+			ask(next, k)
+		}
+	}
 	all.Wait()
-	if err != nil {
-		return "", false // it is not known; the address is given as it would be without asking
+}
+
+// begin returns what is known of an address, or will be; first is true for who is to find out.
+func (p *prober) begin(addr netip.Addr) (k *probed, first bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if k := p.known[addr]; k != nil && !p.stale(k) {
+		return k, false
 	}
-	return string(a.Hardware), a.InUse
-}
-
-// take returns an answer that was kept, once: who asks gives the address away.
-func (p *prober) take(addr netip.Addr) (neighbour.Answer, bool) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	k, ok := p.known[addr]
-	delete(p.known, addr)
-	return k.answer, ok && p.now().Sub(k.at) < probeHolds
-}
-
-func (p *prober) keep(addr netip.Addr, a neighbour.Answer) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
 	if len(p.known) >= probesKept {
-		clear(p.known)
+		maps.DeleteFunc(p.known, func(_ netip.Addr, k *probed) bool { return k.ended() })
 	}
-	p.known[addr] = probed{a, p.now()}
+	k = &probed{done: make(chan struct{})}
+	p.known[addr] = k
+	return k, true
+}
+
+// end forgets an answer that was used, since who asked gives the address away; and one that is none.
+func (p *prober) end(addr netip.Addr, k *probed) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.known[addr] == k {
+		delete(p.known, addr)
+	}
+}
+
+func (p *prober) stale(k *probed) bool {
+	return k.ended() && (k.err != nil || p.now().Sub(k.at) >= probeHolds)
+}
+
+func (k *probed) ended() bool {
+	select {
+	case <-k.done:
+		return true
+	default:
+		return false
+	}
 }
