@@ -191,5 +191,5 @@ func (k *keeper) finish(w *waiting, err error) {
 	k.mu.Lock()
 	k.unbusy(w.client())
 	k.mu.Unlock()
-	w.exchange.finish(err)
+	w.finish(err)
 }

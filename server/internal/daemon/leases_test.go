@@ -110,7 +110,7 @@ func acknowledge(t *testing.T, dir string) {
 					return
 				}
 				// One write of a short line is not torn: whoever reads it knows that it was told.
-				os.Stdout.WriteString(fmt.Sprintf("ack %s %s\n", c.mac, addr))
+				fmt.Fprintf(os.Stdout, "ack %s %s\n", c.mac, addr)
 			}
 		})
 	}

@@ -159,8 +159,7 @@ func (c *tlsConn) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 	if err != nil {
 		return nil, err
 	}
-	c.conn.SetWriteDeadline(time.Now().Add(upstreamTimeout))
-	if err := writeMessage(c.conn, wire); err != nil {
+	if err := errors.Join(c.conn.SetWriteDeadline(time.Now().Add(upstreamTimeout)), writeMessage(c.conn, wire)); err != nil {
 		c.end(err)
 		return nil, err
 	}
@@ -181,7 +180,10 @@ func (c *tlsConn) exchange(ctx context.Context, m *dns.Msg) (*dns.Msg, error) {
 func (c *tlsConn) read() {
 	var length [2]byte
 	for {
-		c.conn.SetReadDeadline(time.Now().Add(tlsIdle))
+		if err := c.conn.SetReadDeadline(time.Now().Add(tlsIdle)); err != nil {
+			c.end(fmt.Errorf("wait for an answer: %w", err))
+			return
+		}
 		wire, err := readLong(c.conn, length[:])
 		if err != nil {
 			c.end(fmt.Errorf("read an answer: %w", err))

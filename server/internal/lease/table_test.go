@@ -102,8 +102,8 @@ func TestAnAddressIsFoundForAClient(t *testing.T) {
 			t.SetLease("d", held("10.0.0.102", minute))
 		}, want: "10.0.0.101"},
 		{name: "one that ends while nobody looks", setup: func(t *Table) {
-			for i, life := range []time.Duration{3, 1, 2} {
-				t.SetLease(fmt.Sprint(i), held(fmt.Sprintf("10.0.0.%d", 100+i), life*minute))
+			for i, life := range []time.Duration{3 * minute, minute, 2 * minute} {
+				t.SetLease(fmt.Sprint(i), held(fmt.Sprintf("10.0.0.%d", 100+i), life))
 			}
 		}, after: 90 * time.Second, want: "10.0.0.101"},
 		{name: "none when all are held", setup: func(t *Table) {

@@ -28,9 +28,9 @@ func TestAFilterWithoutSamplesSaysNothing(t *testing.T) {
 
 func TestTheSampleOfTheLeastLoadedWayTellsTheOffset(t *testing.T) {
 	var f filter
-	delays := []time.Duration{40, 30, 1, 90, 20, 50, 60, 70}
-	for i, delay := range delays {
-		f.add(seen(after(time.Duration(i)*time.Second), delay*time.Millisecond/2, delay*time.Millisecond))
+	for i, milliseconds := range []int{40, 30, 1, 90, 20, 50, 60, 70} {
+		delay := time.Duration(milliseconds) * time.Millisecond
+		f.add(seen(after(time.Duration(i)*time.Second), delay/2, delay))
 	}
 	e, ok := f.estimate(after(8*time.Second), steeredDrift)
 	if !ok || e.offset != 500*time.Microsecond || e.delay != time.Millisecond {
@@ -53,7 +53,7 @@ func TestANinthSampleTakesThePlaceOfTheFirst(t *testing.T) {
 }
 
 func TestAnEstimateGetsBetterWithSamplesAndWorseWithAge(t *testing.T) {
-	var last time.Duration = maxDispersion
+	last := maxDispersion
 	for count := 1; count <= stages; count++ {
 		f, end := samples(0, time.Millisecond, count)
 		e, _ := f.estimate(end, steeredDrift)

@@ -44,9 +44,13 @@ func (s *Server) Run(ctx context.Context) error {
 			"run a daemon such as chrony here, and wait for it, or set a local stratum")
 	}
 	group, ctx := errgroup.WithContext(ctx)
+	stop := context.AfterFunc(ctx, func() {
+		for _, conn := range s.conns {
+			conn.Close()
+		}
+	})
+	defer stop()
 	for _, conn := range s.conns {
-		stop := context.AfterFunc(ctx, func() { conn.Close() })
-		defer stop()
 		for range min(runtime.GOMAXPROCS(0), maxLoops) {
 			group.Go(func() error { return s.serve(ctx, conn) })
 		}

@@ -199,7 +199,7 @@ func TestAnAnswerComesFromTheAddressThatWasAsked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer client.Close()
+		t.Cleanup(func() { client.Close() })
 		client.SetDeadline(time.Now().Add(patience))
 		before := time.Now()
 		client.Write(unhex(t, ask("23")))
