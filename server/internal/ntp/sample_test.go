@@ -173,10 +173,7 @@ func FuzzAnswer(f *testing.F) {
 	f.Add(reply(0, 0, func(b []byte) { b[3] = 128 }), int64(time.Millisecond))
 	f.Add([]byte("short"), int64(0))
 	f.Fuzz(func(t *testing.T, b []byte, wait int64) {
-		arrived := after(time.Duration(wait))
-		if wait < 0 || wait > int64(answerWithin) {
-			t.Skip()
-		}
+		arrived := after(time.Duration(uint64(wait) % uint64(answerWithin+1)))
 		s, what := asked.read(b, arrived)
 		if what != sampled {
 			if s != (sample{}) {
