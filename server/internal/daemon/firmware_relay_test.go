@@ -57,13 +57,11 @@ func (f firmware) powerOn(t *testing.T, ns string) *output {
 	}, f.args...)...)
 }
 
-// check compares what metald logged with what it should have on the way to the script.
+// check waits for what metald should have logged on the way to the script: a line may follow what it tells of.
 func (f firmware) check(t *testing.T, m *metald) {
 	t.Helper()
 	for _, want := range f.log {
-		if !strings.Contains(m.log.String(), want) {
-			t.Errorf("got no %q in\n%s", want, m.log)
-		}
+		until(t, "metald logs "+want, func() bool { return strings.Contains(m.log.String(), want) }, m.log.String)
 	}
 }
 

@@ -114,7 +114,7 @@ func TestPeerUdhcpcDeclines(t *testing.T) {
 	console, _ := program(t, client, nil, "udhcpc", "-f", "-a", "-A", "1", "-i", "eth0", "-s", hook)
 	detail := func() string { return console.String() + log.String() }
 	until(t, "udhcpc has the next address", func() bool { return strings.Contains(sh(t, client, "ip -4 addr show eth0"), "172.31.0.101/24") }, detail)
-	wants(t, log.String(), "another host uses 172.31.0.100")
+	until(t, "the server has noted the conflict", func() bool { return strings.Contains(log.String(), "another host uses 172.31.0.100") }, detail)
 }
 
 func TestPeerDhcpcd(t *testing.T) {
@@ -139,7 +139,8 @@ func TestPeerDhcpcd(t *testing.T) {
 	until(t, "dhcpcd has a lease", func() bool { return strings.Contains(read(facts), "new_ip_address=") }, detail)
 	wants(t, read(facts), "new_ip_address=172.31.0.100\n", "new_domain_search=metal.test lab.metal.test\n", "new_interface_mtu=1400\n",
 		"new_ntp_servers=172.31.0.1\n", "new_classless_static_routes=10.8.0.0/13 172.31.0.253 0.0.0.0/0 172.31.0.254\n")
-	wants(t, log.String(), `message=DISCOVER reply=ACK address=172.31.0.100`) // RFC 4039
+	// RFC 4039. The client has its lease before the line is written.
+	until(t, "the server has logged it", func() bool { return strings.Contains(log.String(), `message=DISCOVER reply=ACK address=172.31.0.100`) }, detail)
 	if held := m.all(); len(held) != 1 || held[0].Hostname != "laptop-7" || held[0].ClientID == "" {
 		t.Errorf("got leases %+v; want one with the client's name and identifier", held)
 	}

@@ -62,11 +62,19 @@ func says(t *testing.T, text string, parts ...string) {
 	}
 }
 
+// logs waits until the server has logged every part: a client has the answer before the server's line is written.
+func logs(t *testing.T, log *output, parts ...string) {
+	t.Helper()
+	for _, part := range parts {
+		until(t, "the log has "+part, func() bool { return strings.Contains(log.String(), part) }, log.String)
+	}
+}
+
 func TestPeerDhclientOfAMachine(t *testing.T) {
 	t.Parallel()
 	need(t, "ip", "dhclient")
 	store, ns, log := near(t)
-	store.assigned[string(mac)] = ip("fd00:31::10")
+	store.assign(string(mac), ip("fd00:31::10"))
 	text := dhclient(t, ns, log)
 	says(t, text, "iaaddr fd00:31::10 {", "renew 300;", "rebind 480;", "max-life 600;", "option dhcp6.name-servers fd00:31::1;",
 		"option dhcp6.domain-search \"metal.test.\", \"example.org.\";", "option dhcp6.sntp-servers fd00:31::1;", "option fqdn.fqdn \"node-1.metal.test\"")
@@ -129,7 +137,7 @@ func TestPeerDhclientRebootsAndReleases(t *testing.T) {
 	tell(t, process, unix.SIGKILL)
 	second, process := program(t, ns, append(args, "eth0")...)
 	until(t, "dhclient is bound again", func() bool { return strings.Contains(second.String(), "PRC: Bound") }, func() string { return second.String() + log.String() })
-	says(t, log.String(), "message=CONFIRM reply=REPLY")
+	logs(t, log, "message=CONFIRM reply=REPLY")
 	tell(t, process, unix.SIGKILL)
 	third, _ := program(t, ns, append(args, "-r", "eth0")...)
 	until(t, "the lease is released", func() bool { return len(store.held()) == 0 }, func() string { return third.String() + detail() })
@@ -166,7 +174,7 @@ func TestPeerDhcpcd(t *testing.T) {
 	if held := store.held(); len(held) != 2 {
 		t.Errorf("got leases %+v; want an address and a prefix", held)
 	}
-	says(t, log.String(), "message=SOLICIT reply=REPLY")
+	logs(t, log, "message=SOLICIT reply=REPLY")
 }
 
 // TestPeerDhcrelay has ISC's relay agent between us and the client, which is on a network of its own.
