@@ -58,13 +58,16 @@ func constraintsAttributes() map[string]attr.Type {
 }
 
 type releaseModel struct {
-	Erase types.String `tfsdk:"erase"`
+	Erase    types.String `tfsdk:"erase"`
+	PowerOff types.Bool   `tfsdk:"power_off"`
 }
 
-func releaseValue(erase metal.Erase) types.Object {
+func releaseValue(p metal.ReleasePolicy) types.Object {
 	return types.ObjectValueMust(
-		map[string]attr.Type{"erase": types.StringType},
-		map[string]attr.Value{"erase": types.StringValue(orElse(string(erase), string(metal.EraseQuick)))},
+		map[string]attr.Type{"erase": types.StringType, "power_off": types.BoolType},
+		map[string]attr.Value{
+			"erase": types.StringValue(orElse(string(p.Erase), string(metal.EraseQuick))), "power_off": types.BoolValue(p.PowerOff),
+		},
 	)
 }
 
@@ -72,7 +75,7 @@ func releaseValue(erase metal.Erase) types.Object {
 func (m *allocationModel) set(ctx context.Context, a metal.Allocation) diag.Diagnostics {
 	m.ID, m.Name = types.StringValue(a.ID), types.StringValue(a.Name)
 	m.Pool = types.StringValue(orElse(a.Spec.Pool, "default"))
-	m.Release = releaseValue(a.Spec.Release.Erase)
+	m.Release = releaseValue(a.Spec.Release)
 	m.MachineID, m.Machine = types.StringValue(a.MachineID), types.StringValue(a.Machine)
 	m.Addresses = computedList(a.Addresses)
 	m.FQDN = newString(types.StringUnknown(), a.FQDN)
@@ -133,7 +136,7 @@ func (m *allocationModel) spec(ctx context.Context) (metal.AllocationSpec, diag.
 	return metal.AllocationSpec{
 		Pool:        m.Pool.ValueString(),
 		Constraints: c.api(),
-		Release:     metal.ReleasePolicy{Erase: metal.Erase(release.Erase.ValueString())},
+		Release:     metal.ReleasePolicy{Erase: metal.Erase(release.Erase.ValueString()), PowerOff: release.PowerOff.ValueBool()},
 	}, diags
 }
 

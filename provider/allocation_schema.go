@@ -32,11 +32,15 @@ func allocationSchema(ctx context.Context) schema.Schema {
 			},
 			"constraints": constraintsAttribute(),
 			"release": schema.SingleNestedAttribute{
-				Optional: true, Computed: true, Default: objectdefault.StaticValue(releaseValue(metal.EraseQuick)),
+				Optional: true, Computed: true, Default: objectdefault.StaticValue(releaseValue(metal.ReleasePolicy{})),
 				MarkdownDescription: "What happens to the machine when the claim ends. Default: a quick erase.",
 				Attributes: map[string]schema.Attribute{
 					"erase": choice("How far the disks are wiped: `none`; `quick` (signatures, partition tables, and what the disk discards by itself); `zero` (every block is "+
-						"overwritten); `secure` (the disk's own sanitise or format). Default: `quick`.", string(metal.EraseQuick), "none", "quick", "zero", "secure"),
+						"overwritten); `secure` (the disk's own sanitise, format or security erase). Default: `quick`.", string(metal.EraseQuick), "none", "quick", "zero", "secure"),
+					"power_off": schema.BoolAttribute{
+						Optional: true, Computed: true, Default: booldefault.StaticBool(false),
+						MarkdownDescription: "Power the machine off once it is wiped. Default: `false`, it stays awake a while, so that the next claim starts at once.",
+					},
 				},
 			},
 			"wait_for_capacity": durationAttribute("How long to wait for a machine when none matches now, as in `30m`. Default: `0s`, fail at once and say why each machine does not match."),

@@ -63,7 +63,10 @@ func newAllocationDataSource() datasource.DataSource {
 				"constraints": schema.SingleNestedAttribute{Computed: true, MarkdownDescription: "What the machine must meet.", Attributes: constraintArguments(true)},
 				"release": schema.SingleNestedAttribute{
 					Computed: true, MarkdownDescription: "What happens to the machine when the claim ends.",
-					Attributes: map[string]schema.Attribute{"erase": computedText("How far the disks are wiped: `none`, `quick`, `zero` or `secure`.")},
+					Attributes: map[string]schema.Attribute{
+						"erase":     computedText("How far the disks are wiped: `none`, `quick`, `zero` or `secure`."),
+						"power_off": schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the machine is powered off once it is wiped."},
+					},
 				},
 				"machine_id": computedText("Id of the machine that was taken."),
 				"machine":    computedText("Name of the machine that was taken."),

@@ -151,7 +151,7 @@ func (p *metalProvider) DataSources(context.Context) []func() datasource.DataSou
 		fabrics().dataSource, fabrics().dataSources, spaces().dataSource, spaces().dataSources, vlans().dataSource, vlans().dataSources,
 		ranges().dataSource, ranges().dataSources, reservations().dataSource, reservations().dataSources,
 		routes().dataSource, routes().dataSources, devices().dataSource, devices().dataSources,
-		zones().dataSource, zones().dataSources, records().dataSource, records().dataSources, newLeasesDataSource, newAddressesDataSource,
+		zones().dataSource, zones().dataSources, records().dataSource, records().dataSources, newLeasesDataSource, newEraseCertificatesDataSource, newEraseCertificateDataSource, newAddressesDataSource,
 		newAllocationDataSource, newAllocationPreviewDataSource, newDeploymentDataSource,
 	}
 }

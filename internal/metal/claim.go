@@ -51,6 +51,8 @@ type Constraints struct {
 // ReleasePolicy is what happens to the machine when the claim ends. It is stored at claim time.
 type ReleasePolicy struct {
 	Erase Erase `json:"erase,omitempty" enum:"none,quick,zero,secure" default:"quick"`
+	// PowerOff switches the machine off once it is wiped, instead of keeping it in RAM for the next claim.
+	PowerOff bool `json:"power_off,omitempty" doc:"Power the machine off after the wipe, instead of keeping it awake a while for the next claim"`
 }
 
 // A Match says whether one machine meets the constraints, and if not, why.

@@ -76,24 +76,6 @@ type Facts struct {
 	NICs        int      `json:"nics,omitempty" doc:"Number of network interfaces"`
 }
 
-// Erasure is the proof that a machine's disks were wiped.
-type Erasure struct {
-	Mode Erase       `json:"mode"`
-	At   time.Time   `json:"at"`
-	Disk []DiskWiped `json:"disks"`
-}
-
-// DiskWiped is the proof for one disk.
-type DiskWiped struct {
-	Name   string `json:"name"`
-	Serial string `json:"serial,omitempty"`
-	Bytes  int64  `json:"bytes" doc:"Size of the disk"`
-	Method string `json:"method" doc:"What was done: signatures, blkdiscard, zero, nvme-format, ..."`
-	// Sampled is how many blocks were read back, and NonZero how many of them held anything.
-	Sampled int `json:"sampled" doc:"Blocks read back afterwards"`
-	NonZero int `json:"non_zero" doc:"Of these, blocks that were not zero"`
-}
-
 // A Pool groups machines: what an allocation takes from, and later what rights are given on.
 type Pool struct {
 	Name        string    `json:"name"`

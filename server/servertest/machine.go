@@ -332,7 +332,7 @@ func (m *Machine) do(s *agentapi.Step) agentapi.Result {
 		}
 	case agentapi.StepErase:
 		m.seed = nil
-		output = []metal.DiskWiped{{Name: disk.Name, Serial: disk.Serial, Bytes: disk.Bytes, Method: "simulated", Sampled: 64}}
+		output = []metal.DiskWiped{{Name: disk.Name, Serial: disk.Serial, Bytes: disk.Bytes, Method: "simulated", Sampled: 64, Result: metal.WipeVerified}}
 	case agentapi.StepWrite:
 		m.seed = s.Write.Seed
 		output = agentapi.Written{Disk: disk, WriteMillis: 1}

@@ -255,7 +255,7 @@ func (f *Fleet) DeleteAllocation(ctx context.Context, in api.DeleteAllocationReq
 		if err != nil {
 			return err
 		}
-		op, err = f.release(tx, m, a.Spec.Release.Erase, "")
+		op, err = f.release(tx, m, a.Spec.Release, "")
 		return err
 	})
 	if err != nil {

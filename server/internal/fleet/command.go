@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
@@ -42,22 +43,27 @@ func (f *Fleet) PowerMachine(ctx context.Context, in api.PowerRequest) (metal.Op
 // ReleaseMachine wipes a machine and gives it back to its pool, whoever holds it.
 func (f *Fleet) ReleaseMachine(ctx context.Context, in api.ReleaseRequest) (metal.Operation, error) {
 	return f.begin(ctx, in.ID, func(tx *store.Tx, m *metal.Machine) (*metal.Operation, error) {
-		return f.release(tx, m, in.Body.Erase, in.Key)
+		return f.release(tx, m, in.Body, in.Key)
 	})
 }
 
 // release ends the claim on a machine and what is deployed on it, and starts the wipe.
-func (f *Fleet) release(tx *store.Tx, m *metal.Machine, mode metal.Erase, key string) (*metal.Operation, error) {
-	if mode == "" {
-		mode = metal.EraseQuick
-	}
+func (f *Fleet) release(tx *store.Tx, m *metal.Machine, policy metal.ReleasePolicy, key string) (*metal.Operation, error) {
+	order := lifecycle.Order{Key: key, Erase: cmp.Or(policy.Erase, metal.EraseQuick), PowerOff: policy.PowerOff}
 	// A repeat must not end a claim that was made since.
 	if before, err := tx.OperationByKey(m.ID, metal.OpRelease, key); err != nil || before != nil {
 		return before, err
 	}
 	allocation, deployment := m.AllocationID, m.DeploymentID
+	if allocation != "" {
+		a, err := tx.Allocation(allocation)
+		if err != nil {
+			return nil, err
+		}
+		order.Claim = a.Name
+	}
 	m.AllocationID, m.DeploymentID = "", ""
-	op, err := f.cfg.Engine.Start(tx, m, metal.Release, lifecycle.Order{Key: key, Erase: mode})
+	op, err := f.cfg.Engine.Start(tx, m, metal.Release, order)
 	if err != nil {
 		return nil, err
 	}

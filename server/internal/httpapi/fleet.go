@@ -49,6 +49,10 @@ type Fleet interface {
 	DeleteSubnet(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
 	ListLeases(ctx context.Context, in api.ListLeasesRequest) (api.List[metal.Lease], error)
 
+	ListEraseCertificates(ctx context.Context, in api.ListEraseCertificatesRequest) (api.List[metal.EraseCertificate], error)
+	GetEraseCertificate(ctx context.Context, in api.ByID) (metal.EraseCertificate, error)
+	GetEraseKey(ctx context.Context, in api.None) (metal.JWK, error)
+
 	ListFabrics(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Fabric], error)
 	GetFabric(ctx context.Context, in api.ByName) (metal.Fabric, error)
 	PutFabric(ctx context.Context, in api.PutFabricRequest) (metal.Fabric, error)

@@ -42,6 +42,10 @@ func (s *server) register() {
 	handle(s, api.DeleteSubnet, f.DeleteSubnet)
 	handle(s, api.ListLeases, f.ListLeases)
 
+	handle(s, api.ListEraseCertificates, f.ListEraseCertificates)
+	handle(s, api.GetEraseCertificate, f.GetEraseCertificate)
+	handle(s, api.GetEraseKey, f.GetEraseKey)
+
 	handle(s, api.ListFabrics, f.ListFabrics)
 	handle(s, api.GetFabric, f.GetFabric)
 	handle(s, api.PutFabric, f.PutFabric)

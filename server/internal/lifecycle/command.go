@@ -25,6 +25,8 @@ func NewID(prefix string) string { return newID(prefix) }
 type Order struct {
 	Key        string      // the caller's idempotency key, or empty
 	Erase      metal.Erase // release and undeploy
+	PowerOff   bool        // release: leave no agent waiting in RAM afterwards
+	Claim      string      // release: name of the allocation that ends, for the erase certificate
 	Deployment string      // deploy: its id
 	Action     string      // power: on, off, cycle
 }
@@ -102,7 +104,7 @@ func overridden(tx *store.Tx, m *metal.Machine, cmd metal.Command) (*metal.Opera
 
 func (e *Engine) open(tx *store.Tx, m *metal.Machine, kind metal.OperationKind, o Order, limit time.Duration) (*metal.Operation, error) {
 	op := &metal.Operation{ID: newID("o"), Kind: kind, MachineID: m.ID, Key: o.Key, Deadline: tx.Now.Add(limit)}
-	if err := tx.InsertOperation(op, &work{Erase: o.Erase, Deployment: o.Deployment, Action: o.Action}); err != nil {
+	if err := tx.InsertOperation(op, &work{Erase: o.Erase, PowerOff: o.PowerOff, Claim: o.Claim, Deployment: o.Deployment, Action: o.Action}); err != nil {
 		return nil, err
 	}
 	m.Settled, m.OperationID = false, op.ID

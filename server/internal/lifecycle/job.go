@@ -18,6 +18,8 @@ type work struct {
 	StepBegun time.Time `json:"step_begun"` // when the step was entered, not when it was resumed
 
 	Erase      metal.Erase `json:"erase,omitempty"`      // release, undeploy
+	PowerOff   bool        `json:"power_off,omitempty"`  // release
+	Claim      string      `json:"claim,omitempty"`      // release: name of the allocation that ends
 	Action     string      `json:"action,omitempty"`     // power
 	Deployment string      `json:"deployment,omitempty"` // deploy
 	// Spec and Content are what this deployment puts on the disk, fixed when it began.

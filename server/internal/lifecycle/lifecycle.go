@@ -6,6 +6,7 @@ package lifecycle
 
 import (
 	"context"
+	"crypto/ed25519"
 	"fmt"
 	"log/slog"
 	"sync"
@@ -89,6 +90,7 @@ type Engine struct {
 	cfg    Config
 	limits Limits
 	secret []byte // signs boot tokens
+	wiped  ed25519.PrivateKey // signs erase certificates
 
 	mu      sync.Mutex
 	running map[string]context.CancelFunc // by operation
@@ -104,11 +106,17 @@ func New(ctx context.Context, cfg Config) (*Engine, error) {
 		gates: map[string]*sync.Mutex{}, refused: map[string]bmc.Endpoint{},
 	}
 	err := cfg.DB.Update(ctx, func(tx *store.Tx) (err error) {
-		e.secret, err = tx.Secret("boot-token", freshSecret)
+		if e.secret, err = tx.Secret("boot-token", freshSecret); err != nil {
+			return err
+		}
+		seed, err := tx.Secret("erase-certificate", freshSeed)
+		if err == nil {
+			e.wiped = ed25519.NewKeyFromSeed(seed)
+		}
 		return err
 	})
 	if err != nil {
-		return nil, fmt.Errorf("load the secret of boot tokens: %w", err)
+		return nil, fmt.Errorf("load the secrets of boot tokens and erase certificates: %w", err)
 	}
 	return e, nil
 }

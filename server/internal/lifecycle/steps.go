@@ -34,40 +34,6 @@ func keepInventory(tx *store.Tx, m *metal.Machine, inv *metal.Inventory) error {
 	return tx.SaveMachine(m)
 }
 
-// erase wipes the disks and keeps the proof.
-func erase(ctx context.Context, j *job) error {
-	mode := metal.EraseQuick
-	err := j.read(ctx, func(_ *store.Tx, v view) error {
-		if v.w.Erase != "" {
-			mode = v.w.Erase
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	r, err := j.ask(ctx, agentapi.Step{Kind: agentapi.StepErase, Erase: &agentapi.Erase{Mode: mode}})
-	if err != nil {
-		return err
-	}
-	var disks []metal.DiskWiped
-	if err := json.Unmarshal(r.Output, &disks); err != nil {
-		return fail("the agent's report of the wipe cannot be read: %v", err)
-	}
-	return j.update(ctx, func(tx *store.Tx, v view) error {
-		v.m.Erased = &metal.Erasure{Mode: mode, At: tx.Now, Disk: disks}
-		for _, d := range disks {
-			if d.NonZero > 0 && mode != metal.EraseQuick {
-				return fail("disk %s still held data after the wipe: %d of %d blocks read back were not zero; replace the disk or use another erase mode", d.Name, d.NonZero, d.Sampled)
-			}
-			if err := note(tx, v.op, fmt.Sprintf("wiped %s (%s): %d of %d blocks read back were not zero", d.Name, d.Method, d.NonZero, d.Sampled)); err != nil {
-				return err
-			}
-		}
-		return tx.SaveMachine(v.m)
-	})
-}
-
 // writeImage puts the image and the seed on the disk. The seed, which may hold secrets, is not stored with the
 // operation: it is rendered when the agent asks for its step.
 func writeImage(ctx context.Context, j *job) error {
@@ -191,29 +157,6 @@ func finishDeploy(ctx context.Context, j *job) error {
 		}
 		d.Applied, d.DeployedAt = v.w.Spec, tx.Now
 		return tx.SaveDeployment(d)
-	})
-}
-
-// free ends what is left of the claim. A machine that was wiped keeps its agent for a while, for the next command;
-// one that was not is powered off.
-func free(ctx context.Context, j *job) error {
-	var m *metal.Machine
-	var w work
-	if err := j.read(ctx, func(_ *store.Tx, v view) error { m, w = v.m, *v.w; return nil }); err != nil {
-		return err
-	}
-	if w.Erase != metal.EraseNone || byHand(m) {
-		return nil
-	}
-	if err := j.e.setPower(ctx, m, metal.PowerOff); err != nil {
-		return err
-	}
-	return j.update(ctx, func(tx *store.Tx, v view) error {
-		v.m.Power = metal.PowerOff
-		if err := tx.EndBootSession(v.m.ID); err != nil {
-			return err
-		}
-		return tx.SaveMachine(v.m)
 	})
 }
 

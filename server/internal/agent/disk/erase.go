@@ -3,6 +3,8 @@ package disk
 import (
 	"context"
 	"errors"
+	"strings"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -20,12 +22,13 @@ const (
 //   - quick destroys partition tables and signatures, and has the device discard or zero the rest where it can do
 //     so without being sent every block. Samples may still show data on devices that can neither: NonZero says so.
 //   - zero overwrites every block. Samples that are not zero afterwards are an error.
-//   - secure is the device's own format or sanitise. A device that has none is an error: nothing weaker is done.
+//   - secure is the device's own format, sanitise or security erase. A device that has none is an error: nothing weaker
+//     is done.
 //
 // progress gets fractions from 0 to 1, and may be nil. When ctx ends Erase stops at the next chunk; a device's own format is not
 // stopped. The disk must not be in use.
 func Erase(ctx context.Context, d metal.Disk, devPath string, mode metal.Erase, progress func(float64)) (metal.DiskWiped, error) {
-	wiped := metal.DiskWiped{Name: d.Name, Serial: d.Serial}
+	wiped := metal.DiskWiped{Name: d.Name, Model: d.Model, Serial: d.Serial, WWN: d.WWN, StartedAt: time.Now().UTC()}
 	if progress == nil {
 		progress = func(float64) {}
 	}
@@ -58,12 +61,24 @@ func Erase(ctx context.Context, d metal.Disk, devPath string, mode metal.Erase, 
 	if err != nil {
 		return wiped, err
 	}
+	wiped.Result, wiped.EndedAt = resultOf(wiped), time.Now().UTC()
 	if mode == metal.EraseZero && wiped.NonZero > 0 {
 		return wiped, metal.Errorf(metal.Internal, "erase disk %s: %d of %d blocks read back are not zero after every block was overwritten; replace the disk",
 			d.Name, wiped.NonZero, wiped.Sampled)
 	}
 	progress(1)
 	return wiped, nil
+}
+
+// resultOf says what the samples prove. A device that threw its key away may read back as noise.
+func resultOf(w metal.DiskWiped) metal.WipeResult {
+	switch {
+	case w.NonZero == 0:
+		return metal.WipeVerified
+	case strings.HasSuffix(w.Method, cryptoSuffix):
+		return metal.WipeTrusted
+	}
+	return metal.WipeDataLeft
 }
 
 func (d *device) quick(ctx context.Context, progress func(float64)) (string, error) {

@@ -74,7 +74,8 @@ func TestWaysToEraseThatAreRefused(t *testing.T) {
 		mode metal.Erase
 		want string
 	}{
-		{"secure on SATA", metal.Disk{Name: "sda", Bus: "sata"}, metal.EraseSecure, "has no NVMe format or sanitize"},
+		{"secure on SATA", metal.Disk{Name: "sda", Bus: "sata"}, metal.EraseSecure, "IDENTIFY DEVICE"},
+		{"secure on USB", metal.Disk{Name: "sdb", Bus: "usb"}, metal.EraseSecure, "cannot be told to erase itself"},
 		{"secure on what is not NVMe after all", metal.Disk{Name: "nvme0n1", Bus: "nvme"}, metal.EraseSecure, "namespace"},
 		{"none", metal.Disk{Name: "sda"}, metal.EraseNone, "no way"},
 		{"read-only", metal.Disk{Name: "sda", ReadOnly: true}, metal.EraseZero, "read-only"},

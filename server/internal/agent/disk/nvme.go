@@ -51,12 +51,22 @@ type wipePlan struct {
 	cdw10    uint32
 }
 
-// secure has the device wipe itself. Only NVMe devices can be told to here.
+// cryptoSuffix ends the name of every method by which a device forgets its key.
+const cryptoSuffix = "-crypto"
+
+// secure has the device wipe itself.
 func (d *device) secure(ctx context.Context, disk metal.Disk, progress func(float64)) (string, error) {
-	if disk.Bus != "nvme" {
-		return "", metal.Errorf(metal.Invalid,
-			"erase disk %s: a %s disk has no NVMe format or sanitize, the only secure erase there is; erase with zero instead", disk.Name, disk.Bus)
+	switch disk.Bus {
+	case "nvme":
+		return d.secureNVMe(ctx, disk, progress)
+	case "sata", "ata":
+		return d.secureATA(ctx, disk, progress)
 	}
+	return "", metal.Errorf(metal.Invalid,
+		"erase disk %s: a %s disk cannot be told to erase itself: NVMe and ATA disks can; erase with zero instead", disk.Name, disk.Bus)
+}
+
+func (d *device) secureNVMe(ctx context.Context, disk metal.Disk, progress func(float64)) (string, error) {
 	namespace, _, errno := unix.Syscall(unix.SYS_IOCTL, d.file.Fd(), nvmeIoctlID, 0)
 	if errno != 0 {
 		return "", metal.Errorf(metal.Internal, "erase disk %s: read its NVMe namespace number: %w", disk.Name, errno)

@@ -1,0 +1,12 @@
+data "metal_erase_certificate" "node_1" {
+  id = data.metal_erase_certificates.node_1.erase_certificates[0].id
+}
+
+data "metal_erase_certificates" "node_1" {
+  machine = "node-1"
+}
+
+# What an auditor gets: it can be checked without the server, with any library that reads JWS.
+output "proof" {
+  value = { jws = data.metal_erase_certificate.node_1.jws, key = data.metal_erase_certificate.node_1.key }
+}
