@@ -32,7 +32,7 @@ func TestAgentBootsAndReports(t *testing.T) {
 	}
 	needTools(t, "qemu-system-x86_64", "dnsmasq", "ip", "apt-get", "qemu-img")
 	dir := t.TempDir()
-	env := buildEnvironment(t, dir)
+	env := buildEnvironment(t, dir, bootenv.Cloud)
 	ns := newNamespace(t)
 	startDNSMasq(t, ns, dir)
 	server := &fakeServer{steps: []agentapi.Step{{ID: "1", Kind: agentapi.StepInventory}, {ID: "2", Kind: agentapi.StepPowerOff}}}
@@ -40,23 +40,9 @@ func TestAgentBootsAndReports(t *testing.T) {
 
 	disk := filepath.Join(dir, "disk.qcow2")
 	run(t, "qemu-img", "create", "-q", "-f", "qcow2", disk, "1G")
-	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
-	defer cancel()
-	vm := exec.CommandContext(ctx, "ip", "netns", "exec", ns, "qemu-system-x86_64",
-		"-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "512",
-		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
-		"-smbios", "type=1,manufacturer=Acme,product=Anvil,serial=SN42,uuid=11111111-2222-3333-4444-555555555555",
-		"-netdev", "tap,id=n0,ifname=tap0,script=no,downscript=no",
-		"-device", "virtio-net-pci,netdev=n0,romfile=,mac="+testMAC,
+	console := powerOn(t, ns, env,
 		"-device", "virtio-net-pci,romfile=,mac=52:54:00:12:34:02", // a second NIC without a cable
-		"-drive", "if=none,id=d0,format=qcow2,file="+disk, "-device", "virtio-blk-pci,drive=d0,serial=DISK1",
-		"-kernel", filepath.Join(env, bootenv.KernelFile), "-initrd", filepath.Join(env, bootenv.InitramfsFile),
-		"-append", fmt.Sprintf("console=ttyS0 %s=http://172.31.0.1:7080 %s=%s %s=%s",
-			agentapi.ParamServer, agentapi.ParamToken, testToken, agentapi.ParamMAC, testMAC))
-	console, err := vm.CombinedOutput()
-	if err != nil {
-		t.Fatalf("machine: %v; console:\n%s", err, console) // it powers itself off, so that QEMU ends well
-	}
+		"-drive", "if=none,id=d0,format=qcow2,file="+disk, "-device", "virtio-blk-pci,drive=d0,serial=DISK1")
 	for _, what := range []string{"Run /init", "metal-agent begins", "on the network", "session opened", "step ends", "drivers loaded"} {
 		t.Logf("%-20s at %s s", what, at(console, what))
 	}
@@ -67,6 +53,30 @@ func TestAgentBootsAndReports(t *testing.T) {
 	if t.Failed() {
 		t.Logf("console:\n%s", console)
 	}
+}
+
+// powerOn runs a machine with further devices in the RAM environment until the agent powers it off, and returns its
+// console.
+func powerOn(t *testing.T, ns, env string, devices ...string) []byte {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
+	defer cancel()
+	vm := exec.CommandContext(ctx, "ip", append([]string{
+		"netns", "exec", ns, "qemu-system-x86_64",
+		"-machine", "q35", "-accel", "tcg,thread=multi", "-cpu", "max", "-smp", "2", "-m", "512",
+		"-nodefaults", "-no-user-config", "-display", "none", "-serial", "stdio", "-no-reboot",
+		"-smbios", "type=1,manufacturer=Acme,product=Anvil,serial=SN42,uuid=11111111-2222-3333-4444-555555555555",
+		"-netdev", "tap,id=n0,ifname=tap0,script=no,downscript=no",
+		"-device", "virtio-net-pci,netdev=n0,romfile=,mac=" + testMAC,
+		"-kernel", filepath.Join(env, bootenv.KernelFile), "-initrd", filepath.Join(env, bootenv.InitramfsFile),
+		"-append", fmt.Sprintf("console=ttyS0 %s=http://172.31.0.1:7080 %s=%s %s=%s",
+			agentapi.ParamServer, agentapi.ParamToken, testToken, agentapi.ParamMAC, testMAC),
+	}, devices...)...)
+	console, err := vm.CombinedOutput()
+	if err != nil {
+		t.Fatalf("machine: %v; console:\n%s", err, console) // it powers itself off, so that QEMU ends well
+	}
+	return console
 }
 
 // check looks at what the machine told.
@@ -168,7 +178,7 @@ func (s *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // buildEnvironment builds the agent and the RAM environment. The kernel package is kept for the next run.
-func buildEnvironment(t *testing.T, dir string) string {
+func buildEnvironment(t *testing.T, dir string, flavour bootenv.Flavour) string {
 	t.Helper()
 	agent := filepath.Join(dir, "metal-agent")
 	build := exec.CommandContext(t.Context(), "go", "build", "-trimpath", "-ldflags", "-s -w", "-o", agent, ".")
@@ -176,22 +186,26 @@ func buildEnvironment(t *testing.T, dir string) string {
 	if said, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("build the agent: %v: %s", err, said)
 	}
-	cache := filepath.Join("..", "..", "..", ".cache", "kernel-amd64")
+	folder, names := "kernel-amd64", "linux-image-*-cloud-amd64_*.deb"
+	if flavour == bootenv.Generic {
+		folder, names = "kernel-amd64-generic", "linux-image-*-amd64_*.deb"
+	}
+	cache := filepath.Join("..", "..", "..", ".cache", folder)
 	if err := os.MkdirAll(cache, 0o755); err != nil {
 		t.Fatal(err)
 	}
-	kernel, err := filepath.Glob(filepath.Join(cache, "linux-image-*-cloud-amd64_*.deb"))
+	kernel, err := filepath.Glob(filepath.Join(cache, names))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(kernel) == 0 {
-		fetched, err := bootenv.FetchKernel(t.Context(), metal.AMD64, bootenv.Cloud, cache)
+		fetched, err := bootenv.FetchKernel(t.Context(), metal.AMD64, flavour, cache)
 		if err != nil {
 			t.Fatal(err)
 		}
 		kernel = []string{fetched}
 	}
-	env := filepath.Join(dir, "env")
+	env := filepath.Join(dir, "env-"+string(flavour))
 	m, err := bootenv.Build(t.Context(), bootenv.Options{Arch: metal.AMD64, KernelDeb: kernel[len(kernel)-1], AgentPath: agent, OutDir: env})
 	if err != nil {
 		t.Fatal(err)
