@@ -6,15 +6,16 @@ import (
 
 func inventoryAttributes() map[string]schema.Attribute {
 	return map[string]schema.Attribute{
-		"arch":      computedText("Processor architecture: `amd64` or `arm64`."),
-		"boot_mode": computedText("Kind of firmware: `bios` or `uefi`."),
-		"tpm":       computedText("TPM version: `1.2` or `2.0`."),
-		"kernel":    computedText("Release of the kernel that made the inventory."),
-		"smbios":    one("The system's identity as its firmware tells it.", smbiosAttributes()),
-		"cpu":       one("Processors.", cpuAttributes()),
-		"memory":    one("RAM.", memoryAttributes()),
-		"disks":     many("Whole block devices that an operating system could be put on.", diskAttributes()),
-		"nics":      many("Network interfaces.", nicAttributes()),
+		"arch":        computedText("Processor architecture: `amd64` or `arm64`."),
+		"boot_mode":   computedText("Kind of firmware: `bios` or `uefi`."),
+		"tpm":         computedText("TPM version: `1.2` or `2.0`."),
+		"secure_boot": schema.BoolAttribute{Computed: true, MarkdownDescription: "Whether the firmware ran only what its keys vouch for."},
+		"kernel":      computedText("Release of the kernel that made the inventory."),
+		"smbios":      one("The system's identity as its firmware tells it.", smbiosAttributes()),
+		"cpu":         one("Processors.", cpuAttributes()),
+		"memory":      one("RAM.", memoryAttributes()),
+		"disks":       many("Whole block devices that an operating system could be put on.", diskAttributes()),
+		"nics":        many("Network interfaces.", nicAttributes()),
 		"pci": many("PCI functions.", map[string]schema.Attribute{
 			"address": computedText("PCI address."), "vendor": computedText("Vendor id in hex."), "device": computedText("Device id in hex."),
 			"class": computedText("Class in hex."), "driver": computedText("Kernel driver."),

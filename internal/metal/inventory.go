@@ -13,7 +13,9 @@ type Inventory struct {
 	USB      []USB    `json:"usb"`
 	BMC      *BMCSeen `json:"bmc,omitempty"`
 	TPM      string   `json:"tpm,omitempty" doc:"TPM version, 1.2 or 2.0"`
-	Kernel   string   `json:"kernel" doc:"Release of the RAM environment's kernel"`
+	// SecureBoot says that the firmware ran only what its keys vouch for.
+	SecureBoot bool   `json:"secure_boot" doc:"The firmware runs only what its keys vouch for"`
+	Kernel     string `json:"kernel" doc:"Release of the RAM environment's kernel"`
 }
 
 // SMBIOS holds the system's identity as its firmware tells it (DMTF DSP0134, types 0 to 3).

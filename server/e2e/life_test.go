@@ -86,6 +86,12 @@ func TestUEFIMachine(t *testing.T) {
 	}
 	d := g.deploy(t)
 	g.wantSystem(t, d, "A")
+	g.wantRedfishReset(t, d)
+}
+
+// wantRedfishReset resets the machine through its BMC.
+func (g *rig) wantRedfishReset(t *testing.T, d metal.Deployment) {
+	t.Helper()
 	g.wantLocalBoot(t, d, func(t *testing.T) {
 		root := g.node.BMC.Address + "/redfish/v1/Systems"
 		auth := g.node.BMC.Username + ":" + g.node.BMC.Password.Reveal()
@@ -177,5 +183,25 @@ func (g *rig) wantNames(t *testing.T, m metal.Machine) {
 	}
 	if got, want := g.run(t, "dig", server, "+short", "-x", m.Address), m.FQDN+"."; got != want {
 		t.Errorf("%s backwards: got %q; want %q", m.Address, got, want)
+	}
+}
+
+// TestSecureBootMachine is a UEFI machine whose firmware runs only what Microsoft's keys vouch for: shim, Debian's
+// GRUB and Debian's kernel, into the RAM environment and from the disk.
+func TestSecureBootMachine(t *testing.T) {
+	need(t, "curl")
+	g := raise(t, lab.Config{Firmware: metal.UEFI, BMC: lab.Redfish, SecureBoot: true})
+	g.images(t)
+	m := g.declare(t, "n1")
+	m = g.commission(t, m.ID)
+	inventory, err := g.Client.GetInventory(t.Context(), api.ByID{ID: m.ID})
+	if err != nil || !inventory.SecureBoot {
+		t.Errorf("inventory: got Secure Boot %t, %v; want it enabled", inventory.SecureBoot, err)
+	}
+	d := g.deploy(t)
+	g.wantSystem(t, d, "A")
+	g.wantRedfishReset(t, d)
+	if console := g.console(t); strings.Count(console, "UEFI Secure Boot is enabled.") < 3 || strings.Contains(console, "iPXE") {
+		t.Errorf("console: want Secure Boot in the RAM environment and in both boots of the system, and no iPXE:\n%s", tail(console))
 	}
 }

@@ -44,8 +44,8 @@ const (
 	fileLocal = "localboot.efi" // goes on to the loader on the disk; made by "metald bootenv build"
 )
 
-// TFTPFiles are the names that TFTP serves.
-func TFTPFiles() []string { return []string{fileBIOS, fileUEFI} }
+// plainLoaders are those that both TFTP and HTTP serve.
+func plainLoaders() []string { return []string{fileBIOS, fileUEFI} }
 
 // Named is what a DHCP answer names to a booting client.
 type Named struct {
@@ -58,8 +58,9 @@ type Named struct {
 	TFTP bool
 }
 
-// NameFor returns what to name to a client. base is the URL of our boot server, as in http://172.31.0.1:7080.
-func NameFor(c Client, base string) Named {
+// NameFor returns what to name to a client. base is the URL of our boot server, as in http://172.31.0.1:7080. With
+// secure, UEFI's own PXE gets loaders that firmware with Secure Boot runs; there are none for its HTTP boot.
+func NameFor(c Client, base string, secure bool) Named {
 	switch {
 	case c.IPXE:
 		return Named{File: base + ScriptPath(c.MAC)}
@@ -67,6 +68,8 @@ func NameFor(c Client, base string) Named {
 		return Named{File: base + PathFiles + fileUEFI, HTTP: true}
 	case c.PXE && c.Arch == ArchBIOS:
 		return Named{File: fileBIOS, TFTP: true}
+	case c.PXE && (c.Arch == ArchUEFI64 || c.Arch == ArchUEFI64Alt) && secure:
+		return Named{File: fileShim, TFTP: true}
 	case c.PXE && (c.Arch == ArchUEFI64 || c.Arch == ArchUEFI64Alt):
 		return Named{File: fileUEFI, TFTP: true}
 	}

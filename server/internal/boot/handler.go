@@ -25,6 +25,7 @@ const (
 const (
 	fileKernel    = "kernel"
 	fileInitramfs = "initramfs"
+	fileTools     = "tools.tar.zst" // programs that agents fetch to install a root archive
 )
 
 // Known is what the handler needs of the server's facts.
@@ -48,35 +49,47 @@ type Files struct {
 
 // OpenTFTP opens a file that TFTP serves; metal.NotFound for every other name.
 func (f Files) OpenTFTP(name string) (*os.File, error) {
-	if !slices.Contains(TFTPFiles(), name) {
+	if file, ok, err := f.signedTFTP(name); ok {
+		return file, err
+	}
+	if !slices.Contains(plainLoaders(), name) {
 		return nil, metal.Errorf(metal.NotFound, "there is no boot file %q", name)
 	}
 	return f.loader(name)
 }
 
-func (f Files) loader(name string) (*os.File, error) {
+// loader opens a boot file, before that a signed one, which packages have under another name.
+func (f Files) loader(name string, signed ...string) (*os.File, error) {
 	for _, dir := range f.Loaders {
-		file, err := os.Open(filepath.Join(dir, name))
-		if !errors.Is(err, fs.ErrNotExist) {
-			return file, err
+		for _, n := range append(signed, name) {
+			file, err := os.Open(filepath.Join(dir, n))
+			if !errors.Is(err, fs.ErrNotExist) {
+				return file, err
+			}
 		}
+	}
+	if len(signed) > 0 {
+		return nil, metal.Errorf(metal.NotFound, "boot file %s is in none of %v: install the packages shim-signed and grub-efi-amd64-signed", name, f.Loaders)
 	}
 	return nil, metal.Errorf(metal.NotFound, "boot file %s is in none of %v: install the package ipxe, and run metald bootenv build", name, f.Loaders)
 }
 
 func (f Files) env(arch metal.Arch, name string) (*os.File, error) {
-	if arch != metal.AMD64 && arch != metal.ARM64 || name != fileKernel && name != fileInitramfs {
+	if arch != metal.AMD64 && arch != metal.ARM64 || name != fileKernel && name != fileInitramfs && name != fileTools {
 		return nil, metal.Errorf(metal.NotFound, "there is no boot file %s/%s", arch, name)
 	}
 	file, err := os.Open(filepath.Join(f.Env, string(arch), name))
+	if errors.Is(err, fs.ErrNotExist) && name == fileTools {
+		return nil, metal.Errorf(metal.NotFound, "there are no tools to install root archives on %s: run metald bootenv build -arch %s -tools", arch, arch)
+	}
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, metal.Errorf(metal.NotFound, "there is no RAM environment for %s: run metald bootenv build -arch %s", arch, arch)
 	}
 	return file, err
 }
 
-// Missing lists what a machine would ask for in vain.
-func (f Files) Missing() []error {
+// Missing lists what a machine would ask for in vain; with secure, also what one with Secure Boot would.
+func (f Files) Missing(secure bool) []error {
 	var faults []error
 	check := func(file *os.File, err error) {
 		if err != nil {
@@ -87,6 +100,10 @@ func (f Files) Missing() []error {
 	}
 	for _, name := range []string{fileBIOS, fileUEFI, fileLocal} {
 		check(f.loader(name))
+	}
+	if secure {
+		check(f.loader(fileShim, debianShim))
+		check(f.loader(fileGRUB, debianGRUB))
 	}
 	for _, name := range []string{fileKernel, fileInitramfs} {
 		check(f.env(metal.AMD64, name))
@@ -121,7 +138,7 @@ func NewHandler(known Known, files Files, base func(*http.Request) string, log *
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.mux.ServeHTTP(w, r) }
 
 func (h *Handler) loaderByHTTP(name string) (*os.File, error) {
-	if name != fileLocal && !slices.Contains(TFTPFiles(), name) {
+	if name != fileLocal && !slices.Contains(plainLoaders(), name) {
 		return nil, metal.Errorf(metal.NotFound, "there is no boot file %q", name)
 	}
 	return h.files.loader(name)

@@ -46,6 +46,8 @@ func temporary(t *testing.T) Files {
 	}
 	put(filepath.Join(f.Loaders[0], fileBIOS), fileBIOS)
 	put(filepath.Join(f.Loaders[0], "secret"), "secret")
+	put(filepath.Join(f.Loaders[0], debianShim), fileShim)
+	put(filepath.Join(f.Loaders[1], debianGRUB), fileGRUB)
 	put(filepath.Join(f.Loaders[1], fileUEFI), fileUEFI) // found in the second directory
 	put(filepath.Join(f.Loaders[1], fileLocal), fileLocal)
 	put(filepath.Join(f.Env, "amd64", fileKernel), fileKernel)
@@ -86,7 +88,7 @@ func TestWhatDHCPNamesCanBeFetched(t *testing.T) {
 			h := newTestHandler(&known{facts: map[metal.MAC]Facts{testMAC: {Name: "n", State: metal.Deployed}}}, files)
 			for _, arch := range []uint16{ArchBIOS, ArchUEFI64, ArchUEFI64Alt, ArchUEFI64HTTP} {
 				c := Client{MAC: testMAC, Arch: arch, PXE: arch != ArchUEFI64HTTP, HTTP: arch == ArchUEFI64HTTP}
-				switch named := NameFor(c, testBase); {
+				switch named := NameFor(c, testBase, false); {
 				case named.TFTP:
 					file, err := files.OpenTFTP(named.File)
 					if err != nil {
@@ -106,7 +108,7 @@ func TestWhatDHCPNamesCanBeFetched(t *testing.T) {
 				c.IPXE = true
 				for _, mac := range []metal.MAC{testMAC, "52:54:00:00:00:02"} { // one to boot its disk, one unknown
 					c.MAC = mac
-					w := ask(h, "GET", filled(NameFor(c, testBase).File, c.Mode()))
+					w := ask(h, "GET", filled(NameFor(c, testBase, false).File, c.Mode()))
 					if w.Code != 200 || !strings.HasPrefix(w.Body.String(), "#!ipxe\n") {
 						t.Errorf("arch %d: the script: got %d, %q", arch, w.Code, w.Body)
 					}
@@ -167,10 +169,10 @@ func TestOnlyBootFilesAreServed(t *testing.T) {
 }
 
 func TestMissingFilesAreListed(t *testing.T) {
-	if faults := temporary(t).Missing(); len(faults) != 0 {
+	if faults := temporary(t).Missing(true); len(faults) != 0 {
 		t.Errorf("got %v; want nothing", faults)
 	}
-	faults := Files{Loaders: []string{t.TempDir()}, Env: t.TempDir()}.Missing()
+	faults := Files{Loaders: []string{t.TempDir()}, Env: t.TempDir()}.Missing(false)
 	if len(faults) != 5 {
 		t.Fatalf("got %v; want five", faults)
 	}

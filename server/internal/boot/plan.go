@@ -65,11 +65,8 @@ func (p Plan) Script(base string, mac metal.MAC, mode metal.BootMode, token stri
 
 func (p Plan) ramScript(base string, mac metal.MAC, token string) string {
 	env := base + PathEnv + string(p.Arch) + "/"
-	parameters := strings.Join([]string{
-		// The kernel's EFI stub finds the image of this name among those that iPXE loaded.
-		"initrd=" + fileInitramfs, defaultParameters,
-		agentapi.ParamServer + "=" + base, agentapi.ParamToken + "=" + token, agentapi.ParamMAC + "=" + string(mac), harmless(p.Parameters),
-	}, " ")
+	// The kernel's EFI stub finds the image of this name among those that iPXE loaded.
+	parameters := strings.Join(append([]string{"initrd=" + fileInitramfs}, p.parameters(base, mac, token)...), " ")
 	// After a failure the script itself is fetched again: by then the machine may be meant to boot something else.
 	return fmt.Sprintf(`#!ipxe
 echo Metalform: %s
@@ -78,7 +75,14 @@ kernel %s%s %s && initrd %s%s && boot ||
 echo Metalform: the RAM environment did not start, trying again in 5 seconds
 sleep 5
 chain --replace %s%s
-`, printable(p.Why), env, fileKernel, strings.TrimSpace(parameters), env, fileInitramfs, base, ScriptPath(mac))
+`, printable(p.Why), env, fileKernel, parameters, env, fileInitramfs, base, ScriptPath(mac))
+}
+
+// parameters are the words of the RAM environment's command line.
+func (p Plan) parameters(base string, mac metal.MAC, token string) []string {
+	words := append(strings.Fields(defaultParameters),
+		agentapi.ParamServer+"="+base, agentapi.ParamToken+"="+token, agentapi.ParamMAC+"="+string(mac))
+	return append(words, harmless(p.Parameters)...)
 }
 
 // The way to the disk. iPXE's exit makes OVMF stop at its menu, or go through every other network boot first, so
@@ -104,10 +108,9 @@ func printable(s string) string {
 
 // harmless leaves those words out of kernel parameters that would be no parameters to iPXE, but commands of the
 // script. Within a word, separators mean nothing to it: options=a;b stays.
-func harmless(parameters string) string {
-	words := slices.DeleteFunc(strings.Fields(parameters), func(w string) bool {
+func harmless(parameters string) []string {
+	return slices.DeleteFunc(strings.Fields(parameters), func(w string) bool {
 		odd := strings.ContainsFunc(w, func(r rune) bool { return r < ' ' || r > '~' })
 		return odd || w == "||" || w == "&&" || w == ";" || w[0] == '#' || strings.Contains(w, "${") || strings.HasSuffix(w, "\\")
 	})
-	return strings.Join(words, " ")
 }

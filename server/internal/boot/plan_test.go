@@ -43,8 +43,15 @@ func TestEveryFirmwareIsNamedAFile(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			c.client.MAC = testMAC
-			if diff := cmp.Diff(c.want, NameFor(c.client, testBase)); diff != "" {
+			if diff := cmp.Diff(c.want, NameFor(c.client, testBase, false)); diff != "" {
 				t.Errorf("got + / want -:\n%s", diff)
+			}
+			want := c.want
+			if want.File == fileUEFI {
+				want.File = fileShim
+			}
+			if diff := cmp.Diff(want, NameFor(c.client, testBase, true)); diff != "" {
+				t.Errorf("with Secure Boot: got + / want -:\n%s", diff)
 			}
 			if got := c.client.Mode(); got != c.mode {
 				t.Errorf("got mode %s; want %s", got, c.mode)
@@ -168,7 +175,7 @@ func TestParametersThatAreNoneToIPXEAreLeftOut(t *testing.T) {
 		"line\nbreak and\ttab":  "line break and tab",
 		"null\x00 umlaut=ü end": "end",
 	} {
-		if got := harmless(given); got != want {
+		if got := strings.Join(harmless(given), " "); got != want {
 			t.Errorf("harmless(%q): got %q; want %q", given, got, want)
 		}
 	}

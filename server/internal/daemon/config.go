@@ -54,6 +54,8 @@ type Boot struct {
 	URL     string   `hcl:"url,optional"`     // as machines reach it; default the interface's address
 	Loaders []string `hcl:"loaders,optional"` // directories with iPXE's binaries
 	Env     string   `hcl:"environments,optional"`
+	// Secure serves UEFI machines by shim and GRUB, which run with Secure Boot on or off, instead of by iPXE.
+	Secure bool `hcl:"secure_boot,optional"`
 }
 
 // Service is one that can be turned off.
@@ -165,7 +167,7 @@ func (c *Config) complete() {
 	text(&c.Boot.Listen, ":7080")
 	text(&c.Boot.Env, filepath.Join(c.DataDir, "bootenv"))
 	if len(c.Boot.Loaders) == 0 {
-		c.Boot.Loaders = []string{"/usr/lib/ipxe"}
+		c.Boot.Loaders = []string{"/usr/lib/ipxe", "/usr/lib/shim", "/usr/lib/grub/x86_64-efi-signed"}
 	}
 	c.Boot.Loaders = append(c.Boot.Loaders, c.Boot.Env)
 	text(&c.NTP.Listen, ":123")

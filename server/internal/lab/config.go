@@ -60,6 +60,8 @@ type Config struct {
 	NativePXE bool `json:"native_pxe"`
 	// HTTPBoot makes the UEFI firmware start by HTTP (UEFI 2.10, 24.7) instead of PXE. It implies NativePXE.
 	HTTPBoot bool `json:"http_boot"`
+	// SecureBoot has the UEFI firmware run only what Microsoft's keys vouch for. It implies NativePXE: QEMU's iPXE is not.
+	SecureBoot bool `json:"secure_boot"`
 	// Subnet is the rack's IPv4 network; default 172.31.0.0/24. The host has its first address.
 	Subnet netip.Prefix `json:"subnet"`
 }
@@ -83,7 +85,7 @@ func (c Config) withDefaults() Config {
 	if c.Dir != "" {
 		c.Dir = filepath.Clean(c.Dir)
 	}
-	c.NativePXE = c.NativePXE || c.HTTPBoot
+	c.NativePXE = c.NativePXE || c.HTTPBoot || c.SecureBoot
 	return c
 }
 
@@ -121,7 +123,9 @@ func (c Config) Validate() error {
 	case c.NIC != VirtioNIC && c.NIC != E1000 && c.NIC != E1000e:
 		return metal.Errorf(metal.Invalid, "NIC %q: it is %s, %s or %s", c.NIC, VirtioNIC, E1000, E1000e)
 	case c.NativePXE && c.Firmware != metal.UEFI:
-		return metal.Errorf(metal.Invalid, "PXE or HTTP boot of the firmware's own: SeaBIOS has neither, choose firmware %s", metal.UEFI)
+		return metal.Errorf(metal.Invalid, "Secure Boot, or PXE or HTTP boot of the firmware's own: SeaBIOS has none of them, choose firmware %s", metal.UEFI)
+	case c.SecureBoot && c.HTTPBoot:
+		return metal.Errorf(metal.Invalid, "Secure Boot and HTTP boot: Debian's signed GRUB speaks TFTP alone, choose one of them")
 	case c.NativePXE && c.NIC != VirtioNIC:
 		return metal.Errorf(metal.Invalid, "PXE or HTTP boot of the firmware's own: OVMF has no driver for %s, choose NIC %s", c.NIC, VirtioNIC)
 	case !c.Subnet.Addr().Is4() || c.Subnet != c.Subnet.Masked() || c.Subnet.Bits() > 29:

@@ -43,7 +43,7 @@ func Up(ctx context.Context, cfg Config, log *slog.Logger) (*Lab, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	h, err := findHost(cfg.Firmware)
+	h, err := findHost(cfg)
 	if err != nil {
 		return nil, err
 	}

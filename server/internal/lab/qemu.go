@@ -26,9 +26,9 @@ type host struct {
 type ovmf struct{ code, vars string }
 
 // findHost looks for KVM and, when the firmware is UEFI, for OVMF.
-func findHost(firmware metal.BootMode) (host, error) {
+func findHost(c Config) (host, error) {
 	h := host{kvm: unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) == nil}
-	if firmware != metal.UEFI {
+	if c.Firmware != metal.UEFI {
 		return h, nil
 	}
 	places := []ovmf{
@@ -37,6 +37,12 @@ func findHost(firmware metal.BootMode) (host, error) {
 		{"/usr/share/edk2/x64/OVMF_CODE.4m.fd", "/usr/share/edk2/x64/OVMF_VARS.4m.fd"},   // Arch
 		{"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}, // openSUSE
 		{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},                 // Debian before 12
+	}
+	if c.SecureBoot {
+		places = []ovmf{ // with Microsoft's keys enrolled
+			{"/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},                 // Debian, Ubuntu
+			{"/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"}, // Fedora
+		}
 	}
 	for _, p := range places {
 		if exists(p.code) && exists(p.vars) {
@@ -60,8 +66,7 @@ func qemuArgs(c Config, h host, i int, m Machine, first metal.BootDevice) []stri
 	}
 	args := []string{
 		"-name", "guest=" + c.Name + "-" + m.Name,
-		// Without graphics SeaBIOS and iPXE write to the serial port too.
-		"-machine", "q35,graphics=off",
+		"-machine", machineType(c),
 		"-accel", accel,
 		// QEMU's default CPU has no RDRAND, and without it a Linux guest waits minutes for its first random number.
 		"-cpu", "max",
@@ -78,6 +83,10 @@ func qemuArgs(c Config, h host, i int, m Machine, first metal.BootDevice) []stri
 		args = append(args,
 			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+quote(h.ovmf.code),
 			"-drive", "if=pflash,unit=1,format=raw,file="+nvramName)
+	}
+	if c.SecureBoot {
+		// Only the firmware in system management mode may write its variables, or the keys would be anybody's.
+		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
 	}
 	if c.HTTPBoot {
 		// OVMF tries HTTP after PXE: with PXE gone it comes first.
@@ -104,6 +113,14 @@ func qemuArgs(c Config, h host, i int, m Machine, first metal.BootDevice) []stri
 			"-device", fmt.Sprintf("%s,id=disk%d,drive=drive%d,serial=%s,bootindex=%d", device, d, d, diskSerial(m.Serial, d), diskBase+d))
 	}
 	return args
+}
+
+// machineType is QEMU's machine, without graphics, so that SeaBIOS and iPXE write to the serial port too.
+func machineType(c Config) string {
+	if c.SecureBoot {
+		return "q35,graphics=off,smm=on"
+	}
+	return "q35,graphics=off"
 }
 
 // quote makes a value safe in QEMU's option syntax, where a comma ends it and two are one.

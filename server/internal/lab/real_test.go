@@ -191,7 +191,7 @@ func TestAMachineThatIsPluggedInAsksForAnAddress(t *testing.T) {
 
 func TestUEFIMachinesKeepTheirOwnNVRAM(t *testing.T) {
 	needRack(t)
-	if _, err := findHost(metal.UEFI); err != nil {
+	if _, err := findHost(Config{Firmware: metal.UEFI}); err != nil {
 		if os.Getenv("CI") != "" {
 			t.Fatal(err)
 		}

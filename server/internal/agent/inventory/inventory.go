@@ -50,6 +50,7 @@ func (s Sources) Read(ctx context.Context) (metal.Inventory, error) {
 		inv.PCI = s.pci()
 		inv.USB = s.usb()
 		inv.TPM = s.tpm()
+		inv.SecureBoot = s.secureBoot()
 		inv.Kernel = text(s.Proc, "sys/kernel/osrelease")
 	})
 	parts.Wait()
@@ -83,6 +84,14 @@ func (s Sources) tpm() string {
 		return "2.0"
 	}
 	return ""
+}
+
+// secureBoot reads what the kernel's EFI stub found, at its place in the boot parameters (Documentation/arch/x86/zero-page:
+// secure_boot, where 3 is enabled). Other architectures have no such parameters.
+func (s Sources) secureBoot() bool {
+	const at, enabled = 0x1EC, 3
+	parameters, err := os.ReadFile(filepath.Join(s.Sys, "kernel/boot_params/data"))
+	return err == nil && len(parameters) > at && parameters[at] == enabled
 }
 
 // memory prefers the modules that the firmware tells, for the kernel does not see what the firmware keeps.

@@ -67,7 +67,7 @@ func TestInventoryOfAServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	want := metal.Inventory{
-		Arch: metal.AMD64, BootMode: metal.UEFI, Kernel: "6.1.0-56-amd64", TPM: "2.0",
+		Arch: metal.AMD64, BootMode: metal.UEFI, Kernel: "6.1.0-56-amd64", TPM: "2.0", SecureBoot: true,
 		SMBIOS: metal.SMBIOS{
 			Vendor: "Dell Inc.", Product: "PowerEdge R650", Serial: "ABC1234", SKU: "SKU=0912", UUID: "4c4c4544-0042-4310-8031-b4c04f313233",
 			BoardSerial: ".ABC1234.CN1234.", BIOSVendor: "Dell Inc.", BIOSVersion: "1.8.2", BIOSDate: "09/14/2022",

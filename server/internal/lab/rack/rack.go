@@ -83,8 +83,8 @@ func (r *Rack) files() []string {
 
 func (r *Rack) prepare() error {
 	state := r.Lab.State()
-	config := fmt.Sprintf("interface = %q\ndata_dir  = %q\nzone      = \"lab.test\"\nboot {\n  environments = %q\n}\nimages {\n  directories = [%q]\n}\nntp {\n  local_stratum = 10\n}\n%s\n",
-		state.Bridge, filepath.Join(r.Dir(), "metald"), r.opt.Env, r.opt.Images, r.opt.Config)
+	config := fmt.Sprintf("interface = %q\ndata_dir  = %q\nzone      = \"lab.test\"\nboot {\n  environments = %q\n  secure_boot  = %t\n}\nimages {\n  directories = [%q]\n}\nntp {\n  local_stratum = 10\n}\n%s\n",
+		state.Bridge, filepath.Join(r.Dir(), "metald"), r.opt.Env, r.opt.Lab.SecureBoot, r.opt.Images, r.opt.Config)
 	if err := os.WriteFile(filepath.Join(r.Dir(), "metald.hcl"), []byte(config), 0o600); err != nil {
 		return err
 	}
