@@ -169,6 +169,7 @@ func newDeploymentDataSource() datasource.DataSource {
 				"redeploy_protection": computedBool("The server refuses every redeployment."),
 				"state":               computedText("The machine's life-cycle state."),
 				"digest":              computedText("SHA-256 of the image content that it is pinned to, in hex."),
+				"storage_plan":        computedLines("What was made of the disks, in words; empty where nothing was declared of them."),
 				"pending_changes":     computedNames("Fields that differ from what runs."),
 				"ssh_host_keys":       computedLines("Public host keys that the system reported."),
 				"addresses":           computedLines("IP addresses of the machine."),

@@ -32,6 +32,7 @@ type deploymentModel struct {
 	Protection       types.Bool   `tfsdk:"redeploy_protection"`
 	State            types.String `tfsdk:"state"`
 	Digest           types.String `tfsdk:"digest"`
+	StoragePlan      types.List   `tfsdk:"storage_plan"`
 	PendingChanges   types.Set    `tfsdk:"pending_changes"`
 	SSHHostKeys      types.List   `tfsdk:"ssh_host_keys"`
 	Addresses        types.List   `tfsdk:"addresses"`
@@ -41,6 +42,7 @@ type deploymentModel struct {
 
 type deploymentResourceModel struct {
 	deploymentModel
+	Storage         types.Object   `tfsdk:"storage"`
 	UserData        types.String   `tfsdk:"user_data"`
 	UserDataWO      types.String   `tfsdk:"user_data_wo"`
 	UserDataVersion types.Int64    `tfsdk:"user_data_wo_version"`
@@ -85,6 +87,7 @@ func (m *deploymentModel) set(d metal.Deployment) {
 	}
 	m.State = types.StringValue(string(d.State))
 	m.Digest = newString(types.StringUnknown(), d.Digest)
+	m.StoragePlan = computedList(d.StoragePlan)
 	m.PendingChanges = computedSet(d.PendingChanges)
 	m.SSHHostKeys, m.Addresses = computedList(d.SSHHostKeys), computedList(d.Addresses)
 	m.FQDN = newString(types.StringUnknown(), d.FQDN)
@@ -95,14 +98,17 @@ func (m *deploymentModel) set(d metal.Deployment) {
 }
 
 // set copies what the server says. It never tells user data back, but its digest shows when somebody replaced it.
-func (m *deploymentResourceModel) set(d metal.Deployment) {
+func (m *deploymentResourceModel) set(ctx context.Context, d metal.Deployment) diag.Diagnostics {
 	m.deploymentModel.set(d)
+	var diags diag.Diagnostics
+	m.Storage, diags = newStorage(ctx, m.Storage, d.Spec.Storage)
 	if !m.UserData.IsNull() && digestOf(m.UserData.ValueString()) != d.Spec.UserDataSHA256 {
 		m.UserData = types.StringNull()
 	}
 	if m.Wait.IsNull() {
 		m.Wait = types.BoolValue(true)
 	}
+	return diags
 }
 
 // digestOf is the SHA-256 in hex; empty for no text.
@@ -119,6 +125,7 @@ func (m *deploymentResourceModel) keep(planned *deploymentResourceModel) {
 	m.State, m.Digest = hold(planned.State, m.State), hold(planned.Digest, m.Digest)
 	m.PendingChanges, m.SSHHostKeys = hold(planned.PendingChanges, m.PendingChanges), hold(planned.SSHHostKeys, m.SSHHostKeys)
 	m.Addresses, m.FQDN = hold(planned.Addresses, m.Addresses), hold(planned.FQDN, m.FQDN)
+	m.StoragePlan = hold(planned.StoragePlan, m.StoragePlan)
 	m.DeployedAt, m.UserData = hold(planned.DeployedAt, m.DeployedAt), hold(planned.UserData, m.UserData)
 }
 
@@ -126,7 +133,7 @@ func (m *deploymentResourceModel) keep(planned *deploymentResourceModel) {
 func (m *deploymentResourceModel) body(ctx context.Context, prior, config *deploymentResourceModel) (api.DeploymentBody, diag.Diagnostics) {
 	var network networkModel
 	diags := m.Network.As(ctx, &network, basetypes.ObjectAsOptions{})
-	return api.DeploymentBody{
+	body := api.DeploymentBody{
 		DeploymentSpec: metal.DeploymentSpec{
 			Image:            m.Image.ValueString(),
 			Hostname:         m.Hostname.ValueString(),
@@ -140,7 +147,9 @@ func (m *deploymentResourceModel) body(ctx context.Context, prior, config *deplo
 			Protected:        m.Protection.ValueBool(),
 		},
 		UserData: m.userData(prior, config),
-	}, diags
+	}
+	diags.Append(m.storageBody(ctx, prior, config, &body)...)
+	return body, diags
 }
 
 // userData is the user data to send; nil leaves what the server has. Write-only data is sent when its version says

@@ -33,7 +33,11 @@ func (r *deploymentResource) ConfigValidators(context.Context) []resource.Config
 
 // ModifyPlan asks the server what the change would do to the machine, and says so in the plan.
 func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
-	if req.Plan.Raw.IsNull() || req.State.Raw.IsNull() || r.connection == nil {
+	if req.Plan.Raw.IsNull() || r.connection == nil {
+		return
+	}
+	if req.State.Raw.IsNull() {
+		r.previewStorage(ctx, req, resp)
 		return
 	}
 	var plan, state, config deploymentResourceModel
@@ -74,22 +78,26 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 // known says whether everything that the server would be asked about is known.
 func (m *deploymentResourceModel) known(ctx context.Context, config *deploymentResourceModel) bool {
 	return fullyKnown(ctx, m.Image, m.Hostname, m.SSHKeys, m.Network, m.KernelParameters, m.Disk, m.Boot, m.RedeployOn,
-		m.RedeployTrigger, m.Protection, m.UserData, config.UserDataWO, m.UserDataVersion)
+		m.RedeployTrigger, m.Protection, m.Storage, config.Storage, m.UserData, config.UserDataWO, m.UserDataVersion)
 }
 
 // forget plans everything that a deployment changes as unknown.
 func (m *deploymentResourceModel) forget() {
 	m.State, m.Digest, m.DeployedAt = types.StringUnknown(), types.StringUnknown(), types.StringUnknown()
-	m.PendingChanges = types.SetUnknown(types.StringType)
+	m.PendingChanges, m.StoragePlan = types.SetUnknown(types.StringType), types.ListUnknown(types.StringType)
 	m.SSHHostKeys, m.FQDN = types.ListUnknown(types.StringType), types.StringUnknown()
 }
 
 // expect plans what the impact changes as unknown, and keeps the rest.
 func (m *deploymentResourceModel) expect(impact metal.Impact, state *deploymentResourceModel, resume bool) {
 	m.forget()
+	if impact.Action == impactDeploy {
+		m.StoragePlan = computedList(impact.Storage)
+	}
 	if resume || impact.Action == impactDeploy {
 		return
 	}
+	m.StoragePlan = state.StoragePlan
 	m.State, m.Digest, m.DeployedAt, m.SSHHostKeys = state.State, state.Digest, state.DeployedAt, state.SSHHostKeys
 	if impact.Action != impactStore {
 		m.PendingChanges = state.PendingChanges

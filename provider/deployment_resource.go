@@ -63,10 +63,13 @@ func (r *deploymentResource) Create(ctx context.Context, req resource.CreateRequ
 		report(&resp.Diagnostics, "deploy "+body.Image+" to machine "+m.MachineID.ValueString(), err)
 		return
 	}
-	m.set(d)
+	planned := m
+	resp.Diagnostics.Append(m.set(ctx, d)...)
+	m.StoragePlan = hold(planned.StoragePlan, m.StoragePlan)
 	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, m.ID, &m)...)
 	if m.Wait.ValueBool() {
 		resp.Diagnostics.Append(r.settle(ctx, &m, d, limit)...)
+		m.StoragePlan = hold(planned.StoragePlan, m.StoragePlan)
 		resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, m.ID, &m)...)
 	}
 }
@@ -82,7 +85,7 @@ func (r *deploymentResource) Read(ctx context.Context, req resource.ReadRequest,
 		reportRead(ctx, resp, "deployment", m.ID, err)
 		return
 	}
-	m.set(d)
+	resp.Diagnostics.Append(m.set(ctx, d)...)
 	resp.Diagnostics.Append(save(ctx, &resp.State, resp.Identity, m.ID, &m)...)
 }
 
@@ -109,7 +112,7 @@ func (r *deploymentResource) Update(ctx context.Context, req resource.UpdateRequ
 		report(&resp.Diagnostics, "change deployment "+m.ID.ValueString(), err)
 		return
 	}
-	m.set(d)
+	resp.Diagnostics.Append(m.set(ctx, d)...)
 	if m.Wait.ValueBool() {
 		resp.Diagnostics.Append(r.settle(ctx, &m, d, limit)...)
 	}
@@ -128,7 +131,7 @@ func (r *deploymentResource) settle(ctx context.Context, m *deploymentResourceMo
 	defer cancel()
 	now, readErr := r.api.GetDeployment(call, api.GetDeploymentRequest{ByID: api.ByID{ID: d.ID}})
 	if readErr == nil {
-		m.set(now)
+		diags.Append(m.set(ctx, now)...)
 	}
 	if err == nil {
 		err = readErr

@@ -81,13 +81,14 @@ func deploymentInputs() map[string]schema.Attribute {
 		},
 		"kernel_parameters": text("Added to the kernel command line of the installed system. Default: none."),
 		"disk":              text("Name, serial number or WWN of the disk to overwrite. Default: the smallest one that the image fits on."),
+		"storage":           storageAttribute(),
 		"boot":              choice("How the machine gets into the installed system: `reboot`, or `kexec`, which skips the firmware. Default: `reboot`.", "reboot", "reboot", "kexec"),
 		"redeploy_on": schema.SetAttribute{
 			Optional: true, Computed: true, ElementType: types.StringType, Default: setdefault.StaticValue(redeployDefault()),
-			MarkdownDescription: "Fields whose change redeploys at once, out of `image`, `disk`, `trigger`, `hostname`, `ssh_keys`, `user_data`, `network`, `kernel_parameters`, `boot`. " +
+			MarkdownDescription: "Fields whose change redeploys at once, out of `image`, `disk`, `trigger`, `hostname`, `ssh_keys`, `user_data`, `network`, `kernel_parameters`, `boot`, `storage`. " +
 				"Others are stored and wait. Default: `image`, `disk`, `trigger`.",
 			Validators: []validator.Set{setvalidator.ValueStringsAre(stringvalidator.OneOf(
-				"image", "disk", "trigger", "hostname", "ssh_keys", "user_data", "network", "kernel_parameters", "boot"))},
+				"image", "disk", "trigger", "hostname", "ssh_keys", "user_data", "network", "kernel_parameters", "boot", "storage"))},
 		},
 		"redeploy_trigger": text("Any text: a change of it redeploys, as with `metal_image.debian.digest`. Default: none."),
 		"redeploy_protection": schema.BoolAttribute{
@@ -109,6 +110,10 @@ func deploymentOutputs() map[string]schema.Attribute {
 		"id":     idAttribute("Identity of the deployment."),
 		"state":  text("The machine's life-cycle state, as in `deploying`, `deployed` or `failed_deployment`."),
 		"digest": text("SHA-256 of the image content that the deployment is pinned to, in hex."),
+		"storage_plan": schema.ListAttribute{
+			Computed: true, ElementType: types.StringType,
+			MarkdownDescription: "What the deployment makes of the disks, in words: known in the plan where the machine is, and empty where `storage` says nothing.",
+		},
 		"pending_changes": schema.SetAttribute{
 			Computed: true, ElementType: types.StringType,
 			MarkdownDescription: "Fields that differ from what runs, and wait for the next deployment.",

@@ -40,6 +40,8 @@ func arguments(dir string) string {
 		return "  transfer_secret = \"c2VjcmV0IG9mIHRoZSBleGFtcGxlcw==\"\n"
 	case "instance":
 		return "  name  = \"web\"\n  image = \"debian\"\n"
+	case "luks":
+		return "  disk_key = \"correct horse battery\"\n"
 	case "provider":
 		return "  metal_token = \"\"\n"
 	}
@@ -49,7 +51,7 @@ func arguments(dir string) string {
 func exampleDirs(t *testing.T) []string {
 	t.Helper()
 	var dirs []string
-	for _, pattern := range []string{"resources/*", "data-sources/*", "modules/*", "network", "provider"} {
+	for _, pattern := range []string{"resources/*", "data-sources/*", "modules/*", "storage/*", "network", "provider"} {
 		found, err := filepath.Glob(filepath.Join(examplesDir, pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("got no examples for %s (%v)", pattern, err)

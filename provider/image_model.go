@@ -14,9 +14,13 @@ type imageModel struct {
 	Name        types.String `tfsdk:"name"`
 	Source      types.String `tfsdk:"source"`
 	SHA256      types.String `tfsdk:"sha256"`
+	SHA512      types.String `tfsdk:"sha512"`
+	Mirrors     types.List   `tfsdk:"mirrors"`
 	Format      types.String `tfsdk:"format"`
+	Kind        types.String `tfsdk:"kind"`
 	Arch        types.String `tfsdk:"arch"`
 	OS          types.String `tfsdk:"os"`
+	Version     types.String `tfsdk:"version"`
 	Boot        types.Set    `tfsdk:"boot"`
 	Reports     types.Bool   `tfsdk:"reports"`
 	State       types.String `tfsdk:"state"`
@@ -36,9 +40,13 @@ func (m *imageModel) set(img metal.Image) {
 	m.ID, m.Name = types.StringValue(img.Name), types.StringValue(img.Name)
 	m.Source = newString(m.Source, img.Spec.Source)
 	m.SHA256 = newString(m.SHA256, img.Spec.SHA256)
+	m.SHA512 = newString(m.SHA512, img.Spec.SHA512)
+	m.Mirrors = newList(m.Mirrors, img.Spec.Mirrors)
 	m.Format = types.StringValue(orElse(img.Spec.Format, "auto"))
+	m.Kind = types.StringValue(orElse(string(img.Spec.Kind), string(metal.ImageDisk)))
 	m.Arch = types.StringValue(orElse(string(img.Spec.Arch), string(metal.AMD64)))
 	m.OS = newString(m.OS, img.Spec.OS)
+	m.Version = newString(m.Version, img.Spec.Version)
 	m.Boot = newSet(m.Boot, img.Spec.Boot)
 	m.Reports = types.BoolValue(img.Spec.Reports)
 	m.State = types.StringValue(string(img.State))
@@ -58,9 +66,13 @@ func (m *imageModel) request() api.PutImageRequest {
 	return api.PutImageRequest{ByName: api.ByName{Name: m.Name.ValueString()}, Body: metal.ImageSpec{
 		Source:  m.Source.ValueString(),
 		SHA256:  m.SHA256.ValueString(),
+		SHA512:  m.SHA512.ValueString(),
+		Mirrors: namesOf[string](m.Mirrors),
 		Format:  m.Format.ValueString(),
+		Kind:    metal.ImageKind(m.Kind.ValueString()),
 		Arch:    metal.Arch(m.Arch.ValueString()),
 		OS:      m.OS.ValueString(),
+		Version: m.Version.ValueString(),
 		Boot:    namesOf[metal.BootMode](m.Boot),
 		Reports: m.Reports.ValueBool(),
 	}}

@@ -26,6 +26,11 @@ func (r *imageResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanR
 	if resp.Diagnostics.HasError() {
 		return
 	}
+	if !config.Mirrors.IsNull() && config.SHA256.IsNull() && config.SHA512.IsNull() {
+		resp.Diagnostics.AddAttributeError(path.Root("mirrors"), "Mirrors need a checksum",
+			"Nothing else says that they hold the same file as source: set sha256 or sha512, as the publisher states it.")
+		return
+	}
 	if config.SHA256.IsNull() && !plan.File.IsUnknown() {
 		plan.SHA256 = types.StringNull()
 		_, err := plan.readFile(loadStamp(ctx, req.Private))
@@ -44,7 +49,8 @@ func (r *imageResource) ModifyPlan(ctx context.Context, req resource.ModifyPlanR
 	}
 	req.Plan = resp.Plan
 	ready := state.State.ValueString() == string(metal.ImageReady)
-	sameContent := plan.Source.Equal(state.Source) && plan.SHA256.Equal(state.SHA256) && plan.Format.Equal(state.Format)
+	sameContent := plan.Source.Equal(state.Source) && plan.SHA256.Equal(state.SHA256) && plan.SHA512.Equal(state.SHA512) &&
+		plan.Format.Equal(state.Format) && plan.Kind.Equal(state.Kind)
 	if ready && !changed(req) {
 		resp.Plan.Raw = req.State.Raw
 		return

@@ -103,7 +103,7 @@ func (r *imageResource) Update(ctx context.Context, req resource.UpdateRequest, 
 		report(&resp.Diagnostics, "change image "+m.Name.ValueString(), err)
 		return
 	}
-	upload := img.State != metal.ImageReady || !m.SHA256.Equal(prior.SHA256) || m.File.IsNull() != prior.File.IsNull()
+	upload := img.State != metal.ImageReady || !m.SHA256.Equal(prior.SHA256) || !m.SHA512.Equal(prior.SHA512) || !m.Kind.Equal(prior.Kind) || m.File.IsNull() != prior.File.IsNull()
 	m.set(img)
 	resp.Diagnostics.Append(r.settle(ctx, &m, img, upload, limit)...)
 	m.keep(&planned)

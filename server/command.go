@@ -110,11 +110,11 @@ func serve(ctx context.Context, cfg *daemon.Config, log *slog.Logger) error {
 func bootenvCommand() *cobra.Command {
 	group := &cobra.Command{Use: "bootenv", Short: "The RAM environment that machines are inspected, wiped and written in"}
 	var arch, agent, out, deb, flavour string
-	var compress bool
+	var compress, tools bool
 	build := &cobra.Command{
 		Use: "build", Short: "Build the RAM environment of one architecture from Debian's kernel and metal-agent", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			return buildEnv(cmd, metal.Arch(arch), bootenv.Flavour(flavour), deb, agent, out, compress)
+			return buildEnv(cmd, building{metal.Arch(arch), bootenv.Flavour(flavour), deb, agent, out, compress, tools})
 		},
 	}
 	build.Flags().StringVar(&arch, "arch", "amd64", "amd64 or arm64")
@@ -123,6 +123,7 @@ func bootenvCommand() *cobra.Command {
 	build.Flags().StringVar(&agent, "agent", agentPath(), "metal-agent of that architecture")
 	build.Flags().StringVar(&out, "out", "/var/lib/metald/bootenv", "directory of RAM environments")
 	build.Flags().BoolVar(&compress, "compress", false, "compress the initramfs: less to transfer, longer to unpack")
+	build.Flags().BoolVar(&tools, "tools", false, "build also the archive of programs that root archives are installed with")
 	group.AddCommand(build)
 	return group
 }
@@ -136,30 +137,45 @@ func agentPath() string {
 	return filepath.Join(filepath.Dir(self), "metal-agent")
 }
 
-func buildEnv(cmd *cobra.Command, arch metal.Arch, flavour bootenv.Flavour, deb, agent, out string, compress bool) error {
+// building is what the flags of "metald bootenv build" say.
+type building struct {
+	arch            metal.Arch
+	flavour         bootenv.Flavour
+	deb, agent, out string
+	compress, tools bool
+}
+
+func buildEnv(cmd *cobra.Command, b building) error {
 	ctx := cmd.Context()
-	if deb == "" {
-		cache, err := os.MkdirTemp("", "metald-kernel-")
-		if err != nil {
-			return err
-		}
-		defer os.RemoveAll(cache)
-		fmt.Fprintf(cmd.ErrOrStderr(), "fetching Debian's %s kernel for %s\n", flavour, arch)
-		if deb, err = bootenv.FetchKernel(ctx, arch, flavour, cache); err != nil {
+	cache, err := os.MkdirTemp("", "metald-kernel-")
+	if err != nil {
+		return err
+	}
+	defer os.RemoveAll(cache)
+	if b.deb == "" {
+		fmt.Fprintf(cmd.ErrOrStderr(), "fetching Debian's %s kernel for %s\n", b.flavour, b.arch)
+		if b.deb, err = bootenv.FetchKernel(ctx, b.arch, b.flavour, cache); err != nil {
 			return err
 		}
 	}
 	set := bootenv.Servers()
-	if flavour == bootenv.Cloud {
+	if b.flavour == bootenv.Cloud {
 		set = bootenv.Virtual()
 	}
-	m, err := bootenv.Build(ctx, bootenv.Options{Arch: arch, KernelDeb: deb, AgentPath: agent, OutDir: filepath.Join(out, string(arch)), Modules: set, Compress: compress})
+	dir := filepath.Join(b.out, string(b.arch))
+	m, err := bootenv.Build(ctx, bootenv.Options{Arch: b.arch, KernelDeb: b.deb, AgentPath: b.agent, OutDir: dir, Modules: set, Compress: b.compress})
 	if err != nil {
 		return err
 	}
-	fmt.Fprintf(cmd.OutOrStdout(), "%s: kernel %s\n", filepath.Join(out, string(arch)), m.Kernel)
-	if arch != metal.AMD64 {
+	fmt.Fprintf(cmd.OutOrStdout(), "%s: kernel %s\n", dir, m.Kernel)
+	if b.tools {
+		fmt.Fprintf(cmd.ErrOrStderr(), "fetching the tools for %s\n", b.arch)
+		if err := bootenv.BuildTools(ctx, bootenv.ToolsOptions{Arch: b.arch, KernelDeb: b.deb, OutDir: dir, CacheDir: cache}); err != nil {
+			return err
+		}
+	}
+	if b.arch != metal.AMD64 {
 		return nil
 	}
-	return bootenv.BuildLocalBoot(ctx, filepath.Join(out, "localboot.efi"))
+	return bootenv.BuildLocalBoot(ctx, filepath.Join(b.out, "localboot.efi"))
 }

@@ -41,6 +41,9 @@ type DeploymentBody struct {
 	metal.DeploymentSpec
 	// UserData is cloud-init user data. Absent in an update: the stored one stays. Empty: none.
 	UserData *string `json:"user_data,omitempty" doc:"cloud-init user data; kept sealed and never read back. Absent in an update: the stored one stays" writeOnly:"true" maxLength:"1048576"`
+	// StorageKeys open encrypted volumes: "layout" is that of an encrypted layout, others are by volume. Absent in an
+	// update: the stored ones stay.
+	StorageKeys map[string]string `json:"storage_keys,omitempty" doc:"Keys of encrypted volumes by name, layout for that of the layout; kept sealed and never read back. Absent in an update: the stored ones stay" writeOnly:"true"`
 }
 
 // CreateDeploymentRequest deploys to an allocated machine. When the machine has a deployment already (the repeat of

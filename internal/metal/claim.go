@@ -73,6 +73,7 @@ type Deployment struct {
 	Digest         string    `json:"digest" doc:"Content of the image it is pinned to"`
 	RawBytes       int64     `json:"raw_bytes" doc:"Size of that content on the disk"`
 	StoredBytes    int64     `json:"stored_bytes" doc:"Size of that content as stored and streamed"`
+	StoragePlan    []string  `json:"storage_plan,omitempty" doc:"What was last decided to make of the disks, in words; empty where nothing was declared of them"`
 	PendingChanges []string  `json:"pending_changes" doc:"Fields of spec that differ from what runs, and wait for a redeployment"`
 	SSHHostKeys    []string  `json:"ssh_host_keys,omitempty" doc:"Public host keys the system reported when it came up"`
 	State          State     `json:"state" doc:"The machine's state"`
@@ -98,6 +99,8 @@ type DeploymentSpec struct {
 	KernelParameters string      `json:"kernel_parameters,omitempty"`
 	// Disk is the name, serial or WWN of the disk to write; empty means the smallest that fits.
 	Disk string `json:"disk,omitempty" doc:"Name, serial or WWN of the target disk; empty: the smallest one that fits"`
+	// Storage says what is made of the disks; nil leaves that to the image, or is one partition for a root archive.
+	Storage *StorageSpec `json:"storage,omitempty" doc:"What is made of the disks"`
 	// Boot is how the machine gets from the RAM environment into the installed system.
 	Boot string `json:"boot,omitempty" enum:"reboot,kexec" default:"reboot"`
 	// Trigger is any text; a change of it is a change of spec.
@@ -107,15 +110,11 @@ type DeploymentSpec struct {
 	Protected  bool     `json:"protected,omitempty" doc:"Refuse every redeployment"`
 }
 
-// NetworkSpec is the machine's own network configuration after deployment.
-type NetworkSpec struct {
-	Mode string `json:"mode,omitempty" doc:"static: the machine's own address is written into the system; dhcp: it asks" enum:"static,dhcp" default:"static"`
-}
-
 // Impact is what applying a spec would do to a machine that runs.
 type Impact struct {
 	Action  string   `json:"action" doc:"none, store (waits for a redeployment) or deploy (erases and installs)" enum:"none,store,deploy"`
 	Changes []string `json:"changes" doc:"Fields that differ from what runs"`
 	Erases  string   `json:"erases,omitempty" doc:"The disk that would be overwritten, in words"`
+	Storage []string `json:"storage,omitempty" doc:"What would be made of the disks, in words; empty where nothing is declared of them, or nothing changes"`
 	Problem string   `json:"problem,omitempty" doc:"Why it would be refused now; empty when it would not"`
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/module"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/network"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/pid1"
+	"github.com/metalform/terraform-provider-metal/server/internal/agent/program"
 	"github.com/metalform/terraform-provider-metal/server/internal/agentapi"
 )
 
@@ -76,7 +77,8 @@ func live(ctx context.Context, log *slog.Logger, ring *agent.LogRing) error {
 	var services sync.WaitGroup
 	defer services.Wait()
 	defer stop()
-	services.Go(func() { _ = pid1.Reap(ctx) }) // nil, when ctx ends
+	children := &pid1.Children{}
+	services.Go(func() { _ = children.Reap(ctx) }) // nil, when ctx ends
 
 	drivers, err := loadDrivers(ctx, log, &services)
 	if err != nil {
@@ -99,7 +101,7 @@ func live(ctx context.Context, log *slog.Logger, ring *agent.LogRing) error {
 	}
 	return talk(ctx, talking{
 		server: server, token: token, bootMAC: bootMAC, log: log, ring: ring,
-		disks: disks{}, control: pid1.Control{}, settle: drivers, neighbor: neighbors.Of,
+		disks: disks{}, programs: program.Runner{Start: children.Run, Log: log}, control: pid1.Control{}, settle: drivers, neighbor: neighbors.Of,
 	})
 }
 

@@ -130,6 +130,8 @@ type fakeServer struct {
 	steps   []agentapi.Step
 	hello   agentapi.Hello
 	results []agentapi.Result
+	// files answers what is no call; nil: nothing is there.
+	files http.HandlerFunc
 }
 
 // listen serves inside a namespace. The listening socket belongs to the namespace that it was opened in, so that
@@ -173,6 +175,10 @@ func (s *fakeServer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.results = append(s.results, result)
 		w.WriteHeader(http.StatusNoContent)
 	default:
+		if s.files != nil {
+			s.files(w, r)
+			return
+		}
 		w.WriteHeader(http.StatusNotFound)
 	}
 }

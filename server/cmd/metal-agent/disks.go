@@ -2,11 +2,11 @@ package main
 
 import (
 	"context"
-	"io"
 	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/disk"
+	"github.com/metalform/terraform-provider-metal/server/internal/agent/hardware"
 	"github.com/metalform/terraform-provider-metal/server/internal/agentapi"
 )
 
@@ -23,10 +23,9 @@ func (disks) Erase(ctx context.Context, d metal.Disk, path string, mode metal.Er
 	return disk.Erase(ctx, d, path, mode, progress)
 }
 
-func (disks) Write(ctx context.Context, path string, image io.Reader, w agentapi.Write, progress func(float64)) (int64, error) {
+func (disks) Write(ctx context.Context, path string, image *hardware.Image, w agentapi.Write, progress func(float64)) (int64, error) {
 	return disk.Write(ctx, disk.WriteOptions{
-		Path: path, Stream: image, Digest: w.Digest, RawBytes: w.RawBytes, StoredBytes: w.StoredBytes,
-		Seed: w.Seed, Progress: progress,
+		Path: path, Image: image, Digest: w.Digest, RawBytes: w.RawBytes, Seed: w.Seed, Progress: progress,
 	})
 }
 
@@ -47,7 +46,7 @@ func (refusing) Erase(context.Context, metal.Disk, string, metal.Erase, func(flo
 	return metal.DiskWiped{}, errTryingOut()
 }
 
-func (refusing) Write(context.Context, string, io.Reader, agentapi.Write, func(float64)) (int64, error) {
+func (refusing) Write(context.Context, string, *hardware.Image, agentapi.Write, func(float64)) (int64, error) {
 	return 0, errTryingOut()
 }
 

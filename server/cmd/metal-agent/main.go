@@ -26,6 +26,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/server/internal/agent"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/hardware"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/inventory"
+	"github.com/metalform/terraform-provider-metal/server/internal/agent/program"
 	"github.com/metalform/terraform-provider-metal/server/internal/agentapi"
 )
 
@@ -84,6 +85,7 @@ type talking struct {
 	log      *slog.Logger
 	ring     *agent.LogRing
 	disks    hardware.Disks
+	programs program.Runner // zero where nothing is installed
 	control  hardware.Control
 	settle   func(context.Context) error
 	neighbor func(nic string) *metal.Neighbor
@@ -107,7 +109,7 @@ func talk(ctx context.Context, t talking) error {
 	return agent.New(agent.Options{
 		Server: client,
 		Machine: hardware.New(hardware.Options{
-			Sources: sources, Disks: t.disks, Control: t.control, Image: client.Image, Settle: t.settle,
+			Sources: sources, Disks: t.disks, Control: t.control, Installer: installer{t.programs, client.Tools, t.log}, ImagePart: client.ImagePart, ImageChunks: client.ImageChunks, Settle: t.settle,
 			Version: version, Log: t.log,
 		}),
 		Token: t.token, BootID: rand.Text(), Log: t.log, Ring: t.ring,
@@ -123,7 +125,7 @@ func httpClient() *http.Client {
 	}
 	return &http.Client{Transport: &http.Transport{
 		DialContext:         dialer.DialContext,
-		MaxIdleConnsPerHost: 4,
+		MaxIdleConnsPerHost: 16, // as many as chunks of an image are read at once, and the calls besides
 		IdleConnTimeout:     30 * time.Second,
 		DisableCompression:  true, // images are zstd already, the rest is small
 	}}

@@ -17,7 +17,7 @@ import (
 
 func (a *app) deploymentsCommand() *cobra.Command {
 	return noun("deployments", "What runs on allocated machines", []string{"deployment"},
-		a.deploymentsList(), a.deploymentsShow(), a.deploymentsCreate(), a.deploymentsRedeploy(), a.deploymentsDelete())
+		a.deploymentsList(), a.deploymentsShow(), a.deploymentsPlan(), a.deploymentsCreate(), a.deploymentsRedeploy(), a.deploymentsDelete())
 }
 
 func (a *app) deploymentsList() *cobra.Command {
@@ -69,6 +69,7 @@ func (a *app) deploymentsShow() *cobra.Command {
 func (a *app) deploymentsCreate() *cobra.Command {
 	var body api.DeploymentBody
 	var userData string
+	var storage storageFlags
 	cmd := a.long(a.command(verb{
 		use: "create MACHINE", short: "Deploy an image to an allocated machine", args: cobra.ExactArgs(1), complete: machineNames(),
 		run: func(ctx context.Context, c *client.Client, args []string) error {
@@ -79,6 +80,9 @@ func (a *app) deploymentsCreate() *cobra.Command {
 				}
 				text := string(content)
 				body.UserData = &text
+			}
+			if err := storage.into(&body); err != nil {
+				return err
 			}
 			m, err := c.GetMachine(ctx, api.GetMachineRequest{ByID: api.ByID{ID: args[0]}})
 			if err != nil {
@@ -98,6 +102,7 @@ func (a *app) deploymentsCreate() *cobra.Command {
 	flags.StringVar(&userData, "user-data", "", "file with cloud-init user data")
 	flags.StringVar(&body.KernelParameters, "kernel-parameters", "", "added to the installed system's kernel command line")
 	flags.StringVar(&body.Disk, "disk", "", "name, serial or WWN of the disk to overwrite; default: the smallest that fits")
+	storage.add(cmd)
 	flags.StringVar(&body.Boot, "boot", "", "how to get into the system: reboot or kexec")
 	flags.StringVar(&body.Network.Mode, "network", "", "static or dhcp")
 	flags.BoolVar(&body.Protected, "protected", false, "refuse every redeployment")
@@ -135,7 +140,7 @@ func (a *app) deploymentsRedeploy() *cobra.Command {
 				if err != nil {
 					return err
 				}
-				return a.printObject(impact, field{"action", impact.Action}, field{"changes", words(impact.Changes)}, field{"erases", impact.Erases}, field{"problem", impact.Problem})
+				return a.printObject(impact, impactFields(impact)...)
 			}
 			d, err = c.UpdateDeployment(ctx, api.UpdateDeploymentRequest{ByID: id, Precondition: api.Precondition{IfMatch: fmt.Sprintf(`"%d"`, d.Revision)}, Body: body})
 			if err != nil {

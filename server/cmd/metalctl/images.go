@@ -49,11 +49,15 @@ func (a *app) imagesShow() *cobra.Command {
 				{"state", i.State},
 				{"arch", i.Spec.Arch},
 				{"OS", i.Spec.OS},
+				{"version", i.Spec.Version},
+				{"kind", i.Spec.Kind},
 				{"format", i.Spec.Format},
 				{"boots on", words(i.Spec.Boot)},
 				{"reports", yes(i.Spec.Reports)},
 				{"source", i.Spec.Source},
+				{"mirrors", words(i.Spec.Mirrors)},
 				{"SHA-256", i.Spec.SHA256},
+				{"SHA-512", i.Spec.SHA512},
 				{"digest", i.Digest},
 				{"on the disk", size(i.RawBytes)},
 				{"stored", size(i.StoredBytes)},
@@ -66,12 +70,12 @@ func (a *app) imagesShow() *cobra.Command {
 
 func (a *app) imagesImport() *cobra.Command {
 	var spec metal.ImageSpec
-	var file, arch string
+	var file, arch, kind string
 	var boot []string
 	cmd := a.long(a.command(verb{
 		use: "import NAME", short: "Make an image from a URL, or from a file on this computer", args: cobra.ExactArgs(1),
 		run: func(ctx context.Context, c *client.Client, args []string) error {
-			spec.Arch = metal.Arch(arch)
+			spec.Arch, spec.Kind = metal.Arch(arch), metal.ImageKind(kind)
 			for _, mode := range boot {
 				spec.Boot = append(spec.Boot, metal.BootMode(mode))
 			}
@@ -92,9 +96,13 @@ func (a *app) imagesImport() *cobra.Command {
 	flags.StringVar(&spec.Source, "source", "", "http(s) URL, or a path on the server that its configuration allows")
 	flags.StringVar(&file, "file", "", "file on this computer")
 	flags.StringVar(&spec.SHA256, "sha256", "", "SHA-256 of the file in hex, as its publisher states it")
-	flags.StringVar(&spec.Format, "format", "", "auto, raw or qcow2")
+	flags.StringVar(&spec.Format, "format", "", "auto, raw, qcow2, vmdk, vhd, vhdx, tar or squashfs")
+	flags.StringVar(&kind, "kind", "", "disk, a whole disk, or root, the files of a root file system; default: what the format says")
+	flags.StringVar(&spec.SHA512, "sha512", "", "SHA-512 of the file in hex, as its publisher states it")
+	flags.StringArrayVar(&spec.Mirrors, "mirror", nil, "another URL of the same file; can be repeated; needs --sha256 or --sha512")
 	flags.StringVar(&arch, "arch", "", "amd64 or arm64")
 	flags.StringVar(&spec.OS, "os", "", "operating system, as in debian")
+	flags.StringVar(&spec.Version, "version", "", "version of the operating system, as in 12")
 	flags.StringSliceVar(&boot, "boot", nil, "firmware it boots on, bios or uefi; can be repeated; default: both")
 	flags.BoolVar(&spec.Reports, "reports", false, "the system inside runs cloud-init and calls back when it is up")
 	cmd.MarkFlagsMutuallyExclusive("source", "file")

@@ -32,6 +32,7 @@ type Machine interface {
 	Inventory(ctx context.Context) (metal.Inventory, error)
 	Erase(ctx context.Context, e agentapi.Erase, progress func(float64)) ([]metal.DiskWiped, error)
 	Write(ctx context.Context, w agentapi.Write, progress func(float64)) (agentapi.Written, error)
+	Install(ctx context.Context, in agentapi.Install, progress func(float64)) (agentapi.Written, error)
 	// Reboot and PowerOff return only when they failed.
 	Reboot(ctx context.Context, r agentapi.Reboot) error
 	PowerOff() error

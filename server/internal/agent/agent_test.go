@@ -352,6 +352,11 @@ func (m *fakeMachine) Write(context.Context, agentapi.Write, func(float64)) (age
 	return agentapi.Written{}, nil
 }
 
+func (m *fakeMachine) Install(context.Context, agentapi.Install, func(float64)) (agentapi.Written, error) {
+	m.rack.note("install")
+	return agentapi.Written{}, nil
+}
+
 func (m *fakeMachine) Reboot(context.Context, agentapi.Reboot) error {
 	m.rack.note("reboot")
 	m.rack.stop()

@@ -127,6 +127,8 @@ func (a *Agent) perform(ctx context.Context, step agentapi.Step, progress func(f
 		return a.Machine.Erase(ctx, *step.Erase, progress)
 	case step.Kind == agentapi.StepWrite && step.Write != nil:
 		return a.Machine.Write(ctx, *step.Write, progress)
+	case step.Kind == agentapi.StepInstall && step.Install != nil:
+		return a.Machine.Install(ctx, *step.Install, progress)
 	case step.Kind == agentapi.StepReboot && step.Reboot != nil, step.Kind == agentapi.StepPowerOff:
 		return nil, nil
 	}

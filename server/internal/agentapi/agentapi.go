@@ -6,6 +6,7 @@
 //	POST progress  Progress -> ProgressReply
 //	POST result    Result -> 204           safe to repeat
 //	GET  images/D  the stored zstd stream of the image with digest D; Range requests are honoured
+//	GET  images/D.chunks  the table of its chunks, as package chunk has it
 //
 // Every call but hello carries "Authorization: Bearer SESSION". An answer of 401 means: say hello again with the
 // same boot id. An answer of 410 means: the server has no use for this boot any more; power off. Errors are
@@ -25,6 +26,8 @@ const (
 	PathProgress = "/agent/v1/progress"
 	PathResult   = "/agent/v1/result"
 	PathImages   = "/agent/v1/images/"
+	// PathTools is a folder of the boot server, with one of these an architecture: ARCH/tools.tar.zst.
+	PathTools = "/boot/env/"
 )
 
 // Names of the parameters on the RAM environment's kernel command line. None may end in "initrd": the EFI stub of
@@ -62,17 +65,19 @@ const (
 	StepInventory StepKind = "inventory" // Result.Output is a metal.Inventory
 	StepErase     StepKind = "erase"     // Step.Erase; Result.Output is []metal.DiskWiped
 	StepWrite     StepKind = "write"     // Step.Write; Result.Output is Written
+	StepInstall   StepKind = "install"   // Step.Install; Result.Output is Written
 	StepReboot    StepKind = "reboot"    // Step.Reboot; the result is posted before the act
 	StepPowerOff  StepKind = "power_off" // the result is posted before the act
 )
 
 // Step is one thing to do. Doing it twice is harmless.
 type Step struct {
-	ID     string   `json:"id"`
-	Kind   StepKind `json:"kind"`
-	Erase  *Erase   `json:"erase,omitempty"`
-	Write  *Write   `json:"write,omitempty"`
-	Reboot *Reboot  `json:"reboot,omitempty"`
+	ID      string   `json:"id"`
+	Kind    StepKind `json:"kind"`
+	Erase   *Erase   `json:"erase,omitempty"`
+	Write   *Write   `json:"write,omitempty"`
+	Install *Install `json:"install,omitempty"`
+	Reboot  *Reboot  `json:"reboot,omitempty"`
 }
 
 // Erase asks to wipe every disk that is neither removable nor read-only.

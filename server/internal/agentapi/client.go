@@ -3,6 +3,7 @@ package agentapi
 import (
 	"bytes"
 	"context"
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -14,10 +15,14 @@ import (
 	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/image/chunk"
 )
 
 // ErrGone is the answer 410: the server has no use for this boot any more.
 var ErrGone = errors.New("the server has no use for this boot any more")
+
+// chunksSuffix makes the path of an image's table of chunks from that of its content.
+const chunksSuffix = ".chunks"
 
 // maxAnswer bounds what the agent reads of one JSON answer. A step with a large seed is the longest.
 const maxAnswer = 16 << 20
@@ -81,15 +86,21 @@ func (c *Client) Result(ctx context.Context, r Result) error {
 	return err
 }
 
-// Image opens the stored stream of an image at an offset in bytes. The caller closes it.
-func (c *Client) Image(ctx context.Context, digest string, offset int64) (io.ReadCloser, error) {
+// ImagePart opens length bytes of the stored stream of an image, from an offset on (RFC 9110, 14.2). The caller closes
+// it.
+func (c *Client) ImagePart(ctx context.Context, digest string, offset, length int64) (io.ReadCloser, error) {
+	return c.image(ctx, digest, fmt.Sprintf("bytes=%d-%d", offset, offset+length-1))
+}
+
+// image opens what is below an image's path, whole or in a range.
+func (c *Client) image(ctx context.Context, digest, span string) (io.ReadCloser, error) {
 	req, err := c.request(ctx, http.MethodGet, PathImages+url.PathEscape(digest), nil)
 	if err != nil {
 		return nil, err
 	}
 	want := http.StatusOK
-	if offset > 0 {
-		req.Header.Set("Range", fmt.Sprintf("bytes=%d-", offset))
+	if span != "" {
+		req.Header.Set("Range", span)
 		want = http.StatusPartialContent
 	}
 	res, err := c.http.Do(req)
@@ -101,9 +112,27 @@ func (c *Client) Image(ctx context.Context, digest string, offset int64) (io.Rea
 		if err := answerError(res); err != nil {
 			return nil, fmt.Errorf("get image %s: %w", digest, err)
 		}
-		return nil, metal.Errorf(metal.Internal, "get image %s from byte %d: the server answered %s instead of %d", digest, offset, res.Status, want)
+		return nil, metal.Errorf(metal.Internal, "get %q of image %s: the server answered %s instead of %d", span, digest, res.Status, want)
 	}
 	return res.Body, nil
+}
+
+// ImageChunks reads the table of an image's chunks.
+func (c *Client) ImageChunks(ctx context.Context, digest string) (chunk.Table, error) {
+	body, err := c.image(ctx, digest+chunksSuffix, "")
+	if err != nil {
+		return chunk.Table{}, err
+	}
+	defer body.Close()
+	raw, err := io.ReadAll(io.LimitReader(body, int64(chunk.MaxTableBytes)+1))
+	if err != nil {
+		return chunk.Table{}, fmt.Errorf("get the chunks of image %s: %w", digest, err)
+	}
+	table, err := chunk.Parse(raw)
+	if err == nil && hex.EncodeToString(table.Digest[:]) != digest {
+		err = metal.Errorf(metal.Internal, "get the chunks of image %s: the server answered with those of %x", digest, table.Digest)
+	}
+	return table, err
 }
 
 // call does one exchange within limit and decodes the answer into out unless out is nil or there is no content.

@@ -1,17 +1,20 @@
 package agentapi
 
 import (
+	"encoding/hex"
 	"encoding/json"
 	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/image/chunk"
 )
 
 func TestClientSpeaksTheWire(t *testing.T) {
@@ -59,7 +62,7 @@ func TestClientSpeaksTheWire(t *testing.T) {
 	if err := c.Result(ctx, Result{StepID: "7"}); err != nil {
 		t.Errorf("result: got %v; want nil", err)
 	}
-	body, err := c.Image(ctx, "abc", 10)
+	body, err := c.ImagePart(ctx, "abc", 10, 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -74,7 +77,7 @@ func TestClientSpeaksTheWire(t *testing.T) {
 		{"GET", PathNext, "wait=55s", "Bearer s1", ""},
 		{"POST", PathProgress, "", "Bearer s1", ""},
 		{"POST", PathResult, "", "Bearer s1", ""},
-		{"GET", PathImages + "abc", "", "Bearer s1", "bytes=10-"},
+		{"GET", PathImages + "abc", "", "Bearer s1", "bytes=10-13"},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("calls seen by the server (-want +got):\n%s", diff)
@@ -129,7 +132,7 @@ func TestClientSeesThatTheBootIsOver(t *testing.T) {
 	if err := c.Result(t.Context(), Result{}); !errors.Is(err, ErrGone) {
 		t.Errorf("got %v; want ErrGone", err)
 	}
-	if _, err := c.Image(t.Context(), "abc", 0); !errors.Is(err, ErrGone) {
+	if _, err := c.ImagePart(t.Context(), "abc", 0, 1); !errors.Is(err, ErrGone) {
 		t.Errorf("image: got %v; want ErrGone", err)
 	}
 }
@@ -153,9 +156,67 @@ func TestImageRefusesAnAnswerThatIgnoresTheRange(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if body, err := c.Image(t.Context(), "abc", 5); err == nil {
+	if body, err := c.ImagePart(t.Context(), "abc", 5, 1); err == nil {
 		body.Close()
 		t.Error("got no error; want one, or the image would be written from its start in its middle")
+	}
+}
+
+func TestClientReadsTheChunksOfTheImageItAskedFor(t *testing.T) {
+	image := chunk.Table{Digest: chunk.Sum{0xab}}
+	image.Add(512, 30, chunk.Sum{1}, false)
+	digest := hex.EncodeToString(image.Digest[:])
+	for _, tt := range []struct {
+		name, ask string
+		body      []byte
+		says      string
+	}{
+		{"the image's", digest, image.Encode(), ""},
+		{"another image's", strings.Repeat("0", 64), image.Encode(), "those of ab00"},
+		{"a cut one", digest, image.Encode()[:70], "damaged"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path != PathImages+tt.ask+".chunks" {
+					t.Errorf("got a call of %s", r.URL.Path)
+				}
+				w.Write(tt.body)
+			}))
+			defer server.Close()
+			c, err := NewClient(server.URL, server.Client())
+			if err != nil {
+				t.Fatal(err)
+			}
+			got, err := c.ImageChunks(t.Context(), tt.ask)
+			if tt.says != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("got %v; want an error that says %q", err, tt.says)
+				}
+				return
+			}
+			if diff := cmp.Diff(image, got); diff != "" || err != nil {
+				t.Errorf("got %v and (-want +got):\n%s", err, diff)
+			}
+		})
+	}
+}
+
+func TestClientAsksForAPartOfAnImage(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "", time.Time{}, strings.NewReader("0123456789"))
+	}))
+	defer server.Close()
+	c, err := NewClient(server.URL, server.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := c.ImagePart(t.Context(), "abc", 3, 4)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer body.Close()
+	if got, err := io.ReadAll(body); string(got) != "3456" || err != nil {
+		t.Errorf("got %q, %v; want 3456", got, err)
 	}
 }
 

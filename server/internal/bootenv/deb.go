@@ -19,9 +19,14 @@ import (
 
 // unpackDeb writes the kernel and the modules of a Debian package (deb(5)) below dir, and nothing else of it.
 func unpackDeb(ctx context.Context, deb, dir string) error {
+	return openDeb(deb, func(r io.Reader) error { return unpackTar(ctx, r, dir) })
+}
+
+// openDeb calls use with the tar of a package's files.
+func openDeb(deb string, use func(io.Reader) error) error {
 	f, err := os.Open(deb)
 	if err != nil {
-		return fmt.Errorf("open kernel package: %w", err)
+		return fmt.Errorf("open package: %w", err)
 	}
 	defer f.Close()
 	members := ar.NewReader(f)
@@ -42,7 +47,7 @@ func unpackDeb(ctx context.Context, deb, dir string) error {
 		if err != nil {
 			return fmt.Errorf("unpack %s of %s: %w", name, filepath.Base(deb), err)
 		}
-		if err := unpackTar(ctx, plain, dir); err != nil {
+		if err := use(plain); err != nil {
 			return fmt.Errorf("unpack %s of %s: %w", name, filepath.Base(deb), err)
 		}
 		return nil

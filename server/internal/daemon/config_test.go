@@ -80,7 +80,7 @@ func TestWhatIsLeftOutHasItsDefault(t *testing.T) {
 	want := &Config{
 		Interface: "lo", DataDir: "/var/lib/metald", Zone: "metal.internal", Subnet: &on,
 		API:  &API{Listen: ":7443"},
-		Boot: &Boot{Listen: ":7080", Env: "/var/lib/metald/bootenv", Loaders: []string{"/usr/lib/ipxe", "/var/lib/metald/bootenv"}},
+		Boot: &Boot{Listen: ":7080", Env: "/var/lib/metald/bootenv", Loaders: []string{"/usr/lib/ipxe", "/usr/lib/shim", "/usr/lib/grub/x86_64-efi-signed", "/var/lib/metald/bootenv"}},
 		DHCP: &Service{Enabled: &on}, TFTP: &Service{Enabled: &on}, RA: &Service{Enabled: &on},
 		DNS: &DNS{Enabled: &off, RateLimit: &limit}, NTP: &NTP{Enabled: &on, Listen: ":123"}, Images: &Images{MaxGiB: 256}, Limits: &Limits{},
 		Neighbours: &Neighbours{Probe: &on, Listen: &on, Rogues: "10m"},

@@ -90,6 +90,7 @@ func (d *Daemon) Where() map[string]string { return d.where }
 
 // Run runs every service until ctx ends or one of them fails, waits for all, and closes everything.
 func (d *Daemon) Run(ctx context.Context) error {
+	spareProcessor()
 	g, ctx := errgroup.WithContext(ctx)
 	for _, s := range d.services {
 		g.Go(func() error {
@@ -135,7 +136,7 @@ func (d *Daemon) openStore(ctx context.Context) error {
 func (d *Daemon) openEngine(ctx context.Context) (err error) {
 	d.engine, err = lifecycle.New(ctx, lifecycle.Config{
 		DB: d.db, Dial: map[string]bmc.Dial{"ipmi": ipmi.Dial, "redfish": redfish.Dial},
-		Seed: seeder(d.cfg.Zone, d.ours.Addr()), Import: importer(d.images), BaseURL: d.bootURL(),
+		Seed: seeder(d.cfg.Zone, d.ours.Addr()), Layout: fleet.Layout, Import: importer(d.images), BaseURL: d.bootURL(),
 		Limits: limits(d.cfg.Limits), Now: time.Now, Log: d.log,
 	})
 	if err != nil {
@@ -176,7 +177,7 @@ func (d *Daemon) firstSubnet(ctx context.Context) error {
 		return err
 	}
 	spec := metal.SubnetSpec{CIDR: d.ours.Masked(), DHCP: metal.DHCPSpec{Mode: metal.DHCPAuthoritative}}
-	if bits := d.ours.Bits(); bits <= 29 {
+	if bits := d.ours.Bits(); d.ours.Addr().Is4() && bits <= 29 {
 		spec.DHCP.Ranges = []metal.AddrRange{upperHalf(d.ours)}
 	}
 	_, err = d.fleet.PutSubnet(ctx, api.PutSubnetRequest{ByName: api.ByName{Name: "default"}, Body: spec})
@@ -201,7 +202,7 @@ func upperHalf(p netip.Prefix) metal.AddrRange {
 // openBoot opens the HTTP server that machines boot from and agents speak to.
 func (d *Daemon) openBoot(context.Context) error {
 	files := boot.Files{Loaders: d.cfg.Boot.Loaders, Env: d.cfg.Boot.Env}
-	for _, fault := range files.Missing() {
+	for _, fault := range files.Missing(d.cfg.Boot.Secure) {
 		d.log.Warn("machines will ask for a boot file in vain", "fault", fault)
 	}
 	d.serveBoot(files)

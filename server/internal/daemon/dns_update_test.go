@@ -16,6 +16,7 @@ import (
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/dns"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 	"github.com/metalform/terraform-provider-metal/server/internal/seal"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
 	"github.com/metalform/terraform-provider-metal/server/internal/udp"
@@ -63,7 +64,7 @@ func named(t *testing.T) (db *store.DB, keys *dnsKeys, server netip.AddrPort) {
 		t.Skipf("the port of UDP is taken by TCP: %v", err)
 	}
 	config := dns.Config{Keys: keys, Updater: dnsUpdater{db, zones}}
-	run(t, "the name server", dns.New([]*udp.Conn{conn}, []net.Listener{listener}, zones, dns.Self{}, config, log).Run)
+	netns.Keep(t, "the name server", dns.New([]*udp.Conn{conn}, []net.Listener{listener}, zones, dns.Self{}, config, log).Run)
 	return db, keys, conn.LocalAddr()
 }
 
@@ -87,7 +88,7 @@ func putKey(t *testing.T, db *store.DB, name, secret string) {
 // nsupdate runs the real one, and returns what it prints; nothing where all went well.
 func nsupdate(t *testing.T, server netip.AddrPort, secret, text string) string {
 	t.Helper()
-	need(t, "nsupdate")
+	netns.Need(t, "nsupdate")
 	cmd := exec.Command("nsupdate", "-t", "20")
 	if secret != "" {
 		cmd = exec.Command("nsupdate", "-t", "20", "-y", "hmac-sha256:up:"+base64.StdEncoding.EncodeToString([]byte(secret)))

@@ -5,11 +5,10 @@ import (
 	"encoding/hex"
 	"log/slog"
 	"net/netip"
-	"os"
-	"strings"
 	"testing"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 	"github.com/metalform/terraform-provider-metal/server/internal/ra"
 )
 
@@ -45,11 +44,11 @@ func uefiPXE() firmware {
 }
 
 // powerOn starts the machine in a namespace, and returns its console.
-func (f firmware) powerOn(t *testing.T, ns string) *output {
+func (f firmware) powerOn(t *testing.T, ns netns.Space) *netns.Program {
 	t.Helper()
 	wire := cmp.Or(f.wire, "tap,ifname=tap0,script=no,downscript=no")
 	// iPXE makes its DHCPv6 identifier of the machine's UUID, and takes an empty one for none.
-	return background(t, ns, append([]string{
+	return ns.Start(t, append([]string{
 		"qemu-system-x86_64", "-machine", "q35", "-accel", "tcg", "-cpu", "max", "-m", "256", "-nodefaults", "-no-user-config",
 		"-display", "none", "-serial", "stdio", "-uuid", "6d657461-6c66-4f72-ad00-000000000001",
 		"-netdev", wire + ",id=n0",
@@ -61,7 +60,7 @@ func (f firmware) powerOn(t *testing.T, ns string) *output {
 func (f firmware) check(t *testing.T, m *metald) {
 	t.Helper()
 	for _, want := range f.log {
-		until(t, "metald logs "+want, func() bool { return strings.Contains(m.log.String(), want) }, m.log.String)
+		m.log.Says(t, want)
 	}
 }
 
@@ -71,30 +70,16 @@ func needFirmware(t *testing.T, tools ...string) {
 	if testing.Short() {
 		t.Skip("boots virtual machines")
 	}
-	need(t, append(tools, "qemu-system-x86_64", "ip")...)
-	for _, file := range []string{ovmf, "/usr/lib/ipxe/snponly.efi"} {
-		if _, err := os.Stat(file); err != nil {
-			need(t, file)
-		}
-	}
+	netns.Need(t, append(tools, "qemu-system-x86_64", ovmf, "/usr/lib/ipxe/snponly.efi")...)
 }
 
 // socket makes a bridge br0 with a device tap0 for a machine.
-func socket(t *testing.T, ns string) {
+func socket(t *testing.T, ns netns.Space) {
 	t.Helper()
-	sh(t, ns, "ip link add br0 type bridge forward_delay 0 stp_state 0 mcast_snooping 0")
-	sh(t, ns, "ip link set br0 up")
-	sh(t, ns, "ip tuntap add tap0 mode tap")
-	sh(t, ns, "ip link set tap0 master br0 up")
-}
-
-// linkLocal waits until a device can send router advertisements and speak DHCPv6.
-func linkLocal(t *testing.T, ns, device string) {
-	t.Helper()
-	until(t, device+" has a link-local address", func() bool {
-		out := sh(t, ns, "ip -6 addr show scope link dev "+device)
-		return strings.Contains(out, "fe80") && !strings.Contains(out, "tentative")
-	}, func() string { return "" })
+	ns.Run(t, "ip link add br0 type bridge forward_delay 0 stp_state 0 mcast_snooping 0")
+	ns.Run(t, "ip link set br0 up")
+	ns.Run(t, "ip tuntap add tap0 mode tap")
+	ns.Run(t, "ip link set tap0 master br0 up")
 }
 
 // TestFirmwareBootsThroughARelayAgent has ISC's relay agent, on a router with option 82, between us and real firmware:
@@ -104,31 +89,31 @@ func TestFirmwareBootsThroughARelayAgent(t *testing.T) {
 	needFirmware(t, "dhcrelay")
 	for _, f := range []firmware{biosIPXE(), uefiPXE()} {
 		t.Run(f.name, func(t *testing.T) {
-			server, relay, machine := namespace(t, "s"), namespace(t, "r"), namespace(t, "c")
-			wire(t, server, "eth0", relay, "up0")
-			wire(t, relay, "down0", machine, "wire0")
+			server, relay, machine := netns.New(t, "s"), netns.New(t, "r"), netns.New(t, "c")
+			netns.Wire(t, server, "eth0", relay, "up0")
+			netns.Wire(t, relay, "down0", machine, "wire0")
 			socket(t, machine)
-			sh(t, machine, "ip link set wire0 master br0")
-			sh(t, server, "ip addr add 172.31.0.1/24 dev eth0")
-			sh(t, server, "ip route add 10.1.0.0/24 via 172.31.0.2")
-			sh(t, relay, "ip addr add 172.31.0.2/24 dev up0")
-			sh(t, relay, "ip addr add 10.1.0.254/24 dev down0")
-			sh(t, relay, "sysctl -q -w net.ipv4.ip_forward=1")
-			linkLocal(t, server, "eth0")
-			linkLocal(t, relay, "down0")
+			machine.Run(t, "ip link set wire0 master br0")
+			server.Run(t, "ip addr add 172.31.0.1/24 dev eth0")
+			server.Run(t, "ip route add 10.1.0.0/24 via 172.31.0.2")
+			relay.Run(t, "ip addr add 172.31.0.2/24 dev up0")
+			relay.Run(t, "ip addr add 10.1.0.254/24 dev down0")
+			relay.Run(t, "sysctl -q -w net.ipv4.ip_forward=1")
+			server.UntilLinkLocal(t, "eth0")
+			relay.UntilLinkLocal(t, "down0")
 			m := startMetald(t, server, "eth0")
 			m.put(t, "near", metal.SubnetSpec{CIDR: netip.MustParsePrefix("172.31.0.0/24")})
 			m.put(t, "far", metal.SubnetSpec{
 				CIDR: netip.MustParsePrefix("10.1.0.0/24"), Gateway: netip.MustParseAddr("10.1.0.254"), DHCP: between("10.1.0.100", "10.1.0.150"),
 			})
 			var router *ra.Server
-			in(t, relay, func() (err error) {
+			relay.Must(t, func() (err error) {
 				router, err = ra.New("down0", ra.Config{}, slog.New(slog.DiscardHandler))
 				return err
 			})
-			run(t, "the router's advertisements", router.Run)
-			agent := background(t, relay, "dhcrelay", "-4", "-d", "--no-pid", "-a", "-m", "discard", "-id", "down0", "-iu", "up0", "172.31.0.1")
-			until(t, "dhcrelay listens", func() bool { return strings.Contains(agent.String(), "Sending on") }, agent.String)
+			netns.Keep(t, "the router's advertisements", router.Run)
+			agent := relay.Start(t, "dhcrelay", "-4", "-d", "--no-pid", "-a", "-m", "discard", "-id", "down0", "-iu", "up0", "172.31.0.1")
+			agent.Says(t, "Sending on")
 
 			from := m.booted(t, f.mode, f.powerOn(t, machine), agent)
 			f.check(t, m)

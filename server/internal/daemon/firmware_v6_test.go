@@ -13,6 +13,7 @@ import (
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 // TestFirmwareBootsOverIPv6 boots real firmware on a link that has no IPv4. Router advertisements send it to DHCPv6
@@ -33,12 +34,12 @@ func TestFirmwareBootsOverIPv6(t *testing.T) {
 			if f.prepare != nil {
 				f.args = f.prepare(t)
 			}
-			ns, people := namespace(t, "q"), namespace(t, "p")
-			wire(t, ns, "eth0", people, "eth0")
-			sh(t, ns, "ip addr add 172.31.0.1/24 dev eth0")
+			ns, people := netns.New(t, "q"), netns.New(t, "p")
+			netns.Wire(t, ns, "eth0", people, "eth0")
+			ns.Run(t, "ip addr add 172.31.0.1/24 dev eth0")
 			socket(t, ns)
-			sh(t, ns, "ip addr add fd00:31::1/64 dev br0 nodad")
-			linkLocal(t, ns, "br0")
+			ns.Run(t, "ip addr add fd00:31::1/64 dev br0 nodad")
+			ns.UntilLinkLocal(t, "br0")
 			m := startMetald(t, ns, "eth0", "br0")
 			vlan := metal.VLANSpec{RA: metal.RouterAd{Enabled: true, Managed: true, Other: true}}
 			if _, err := m.PutVLAN(t.Context(), api.PutVLANRequest{ByName: api.ByName{Name: "wire"}, Body: vlan}); err != nil {
@@ -75,8 +76,8 @@ func httpOverIPv6(t *testing.T) []string {
 	noPXE := append(without("IPv4PXESupport"), without("IPv6PXESupport")...)
 	t.Run("makes its list of boot options", func(t *testing.T) { // ends with the machine off
 		f := firmware{args: append(variables(made), noPXE...), rom: noROM, wire: "hubport,hubid=0"}
-		console := f.powerOn(t, namespace(t, "n"))
-		until(t, "the firmware boots", func() bool { return strings.Contains(console.String(), "Start HTTP Boot") }, console.String)
+		console := f.powerOn(t, netns.New(t, "n"))
+		console.Says(t, "Start HTTP Boot")
 	})
 	store, err := os.ReadFile(made)
 	if err != nil {

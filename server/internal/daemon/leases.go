@@ -19,6 +19,7 @@ type leases struct {
 	keeper  *keeper
 	fleet   *fleet.Fleet
 	bootURL string
+	secure  bool // UEFI is served by shim and GRUB
 	zone    string
 }
 
@@ -55,7 +56,7 @@ const attempts = 64
 
 func (x *exchange4) decide(tx *store.Tx, now time.Time) (promise, error) {
 	ask := lease.Ask{
-		Via: x.query.Via, Client: x.query.Client, MAC: x.query.MAC, Wanted: x.query.Wanted, Avoid: []netip.Addr{x.query.Ours, x.query.Relay},
+		Via: x.query.Via, Here: x.query.Ours, Client: x.query.Client, MAC: x.query.MAC, Wanted: x.query.Wanted, Avoid: []netip.Addr{x.query.Ours, x.query.Relay},
 	}
 	for range attempts {
 		k := x.table.Look(ask, now)
@@ -93,7 +94,7 @@ func (l *leases) place(tx *store.Tx, k *lease.Known) (netip.Addr, error) {
 func (x *exchange4) view(k *lease.Known) dhcp.View {
 	v := dhcp.View{
 		Subnet: k.Subnet, Server: x.query.Ours, Assigned: k.Assigned, Hostname: k.Hostname, MTU: k.MTU, Routes: k.Routes,
-		Options: k.Options, Lease: k.Lease, LeaseFree: k.LeaseFree, Free: k.Free, BootURL: x.bootURL,
+		Options: k.Options, Lease: k.Lease, LeaseFree: k.LeaseFree, Free: k.Free, BootURL: x.bootURL, SecureBoot: x.secure,
 	}
 	if k.Subnet != nil {
 		v.Search = k.Subnet.Spec.Search

@@ -76,7 +76,7 @@ func (x *exchange6) decide(tx *store.Tx, now time.Time) (promise, error) {
 // known looks up the client with the first of its identity associations that wants addresses, and returns which that
 // is; -1 for none.
 func (x *exchange6) known(now time.Time) (k lease.Known, own int) {
-	ask := lease.Ask{Via: x.query.Link, MAC: x.query.MAC, DUID: x.query.Client, Avoid: []netip.Addr{x.query.Ours, x.query.Relay}}
+	ask := lease.Ask{Via: x.query.Link, Here: x.query.Ours, MAC: x.query.MAC, DUID: x.query.Client, Avoid: []netip.Addr{x.query.Ours, x.query.Relay}}
 	own = -1
 	for i, ia := range x.query.IAs {
 		if ia.Kind == dhcp6.Address {
@@ -100,12 +100,12 @@ func wanted(ia dhcp6.IA) netip.Addr {
 // view gathers what is known of a packet. first is what known returned.
 func (x *exchange6) view(first *lease.Known, own int, now time.Time) dhcp6.View {
 	v := dhcp6.View{
-		Subnet: first.Subnet, Server: x.query.Ours, Hostname: first.Hostname, Options: first.Options, BootURL: x.bootURL,
+		Subnet: first.Subnet, Server: x.query.Ours, Hostname: first.Hostname, Options: first.Options, BootURL: x.bootURL, SecureBoot: x.secure,
 	}
 	if v.Subnet == nil {
 		return v
 	}
-	v.OnLink = x.table.Networks(x.query.Link)
+	v.OnLink = x.table.Networks(x.query.Link, x.query.Ours)
 	if first.Assigned.IsValid() {
 		v.Assigned = []netip.Addr{first.Assigned}
 	}
@@ -121,7 +121,7 @@ func (x *exchange6) view(first *lease.Known, own int, now time.Time) dhcp6.View 
 		if i != own || first.Assigned.IsValid() {
 			// Without what the client's own address is found by: that goes to one of its associations only.
 			k = x.table.Look(lease.Ask{
-				Kind: kind6(ia.Kind), Via: x.query.Link, Client: holder6(x.query.Client, ia.Kind, ia.IAID), Wanted: wanted(ia), Avoid: avoid,
+				Kind: kind6(ia.Kind), Via: x.query.Link, Here: x.query.Ours, Client: holder6(x.query.Client, ia.Kind, ia.IAID), Wanted: wanted(ia), Avoid: avoid,
 			}, now)
 		}
 		h := hold(&k, ia.Kind)

@@ -17,6 +17,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/dhcp6"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 var (
@@ -258,7 +259,7 @@ func TestDHCPv6LeasesOutliveARestart(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	run(t, "the second keeper of leases", again.keeper.Run)
+	netns.Keep(t, "the second keeper of leases", again.keeper.Run)
 	r.leases = again
 	if got := given6((caller6{duid: 1}).ask(r, t, dhcpv6.MessageTypeRenew, na(1, want))); len(got) != 1 || got[0] != want {
 		t.Errorf("got %v; want %s again", got, want)
@@ -282,31 +283,27 @@ func TestSettingsOnlyAreToldToWhoAsksForThem(t *testing.T) {
 
 // TestPeerDhclientOverIPv6 has a real client, the real store, and everything between.
 func TestPeerDhclientOverIPv6(t *testing.T) {
-	need(t, "dhclient", "ip")
+	netns.Need(t, "dhclient")
 	r := newRig(t)
 	r.subnet6(t)
-	server, client := namespace(t, "s6"), namespace(t, "c6")
-	wire(t, server, "eth0", client, "eth0")
-	sh(t, server, "ip addr add fd00:31::1/64 dev eth0 nodad")
-	sh(t, client, "ip link set eth0 down")
-	sh(t, client, "ip link set eth0 address "+string(firstMAC)+" up")
-	for _, ns := range []string{server, client} {
-		until(t, "eth0 has a link-local address", func() bool {
-			out := sh(t, ns, "ip -6 addr show scope link dev eth0")
-			return strings.Contains(out, "fe80") && !strings.Contains(out, "tentative")
-		}, func() string { return "" })
-	}
+	server, client := netns.New(t, "s6"), netns.New(t, "c6")
+	netns.Wire(t, server, "eth0", client, "eth0")
+	server.Run(t, "ip addr add fd00:31::1/64 dev eth0 nodad")
+	client.Run(t, "ip link set eth0 down")
+	client.Run(t, "ip link set eth0 address "+string(firstMAC)+" up")
+	server.UntilLinkLocal(t, "eth0")
+	client.UntilLinkLocal(t, "eth0")
 	var s *dhcp6.Server
-	in(t, server, func() (err error) {
+	server.Must(t, func() (err error) {
 		s, err = dhcp6.New(t.Context(), dhcp6.Config{Interface: "eth0", Ours: ours6, DUID: duid6.ToBytes(), Store: &leases6{leases: r.leases}, Log: r.logger})
 		return err
 	})
-	run(t, "the DHCPv6 server", s.Run)
+	netns.Keep(t, "the DHCPv6 server", s.Run)
 	dir := t.TempDir()
 	leases := filepath.Join(dir, "leases")
-	console := background(t, client, "dhclient", "-6", "-N", "-P", "-1", "-d", "-v", "-sf", "/bin/true", "-cf", "/dev/null", "-lf", leases, "-pf", filepath.Join(dir, "pid"), "eth0")
+	console := client.Start(t, "dhclient", "-6", "-N", "-P", "-1", "-d", "-v", "-sf", "/bin/true", "-cf", "/dev/null", "-lf", leases, "-pf", filepath.Join(dir, "pid"), "eth0")
 	var text []byte
-	until(t, "dhclient has a lease", func() bool { text, _ = os.ReadFile(leases); return strings.Contains(string(text), "lease6 {") },
+	netns.Until(t, "dhclient has a lease", func() bool { text, _ = os.ReadFile(leases); return strings.Contains(string(text), "lease6 {") },
 		func() string { return console.String() + r.log.String() })
 	for _, want := range []string{"iaaddr fd00:31::10", "iaprefix fd00:40::/56 {", "option dhcp6.name-servers fd00:31::1;"} {
 		if !strings.Contains(string(text), want) {

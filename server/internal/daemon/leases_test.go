@@ -17,6 +17,7 @@ import (
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/dhcp"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
 )
 
@@ -118,7 +119,7 @@ func acknowledge(t *testing.T, dir string) {
 }
 
 func TestNothingIsPromisedOnAFullDisk(t *testing.T) {
-	need(t, "ip")
+	netns.Need(t)
 	dir := t.TempDir()
 	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size=4m"); err != nil {
 		t.Fatal(err)
@@ -189,7 +190,7 @@ func TestTheEndOfALeaseIsTold(t *testing.T) {
 	bad := mustLease(t, r, stranger(2), "172.31.0.101")
 	stranger(2).ask(r, t, dhcpv4.MessageTypeDecline, wanting(bad), choosing(ours))
 	r.ahead.Store(int64(11 * time.Minute))
-	until(t, "the end is told", func() bool { return len(r.events(t, "lease")) >= 4 }, r.log.String)
+	netns.Until(t, "the end is told", func() bool { return len(r.events(t, "lease")) >= 4 }, r.log.String)
 	var told []string
 	for _, e := range r.events(t, "lease") {
 		told = append(told, e.Text)
@@ -237,6 +238,29 @@ func TestWhatAnotherOneWasGivenMeanwhileIsRefused(t *testing.T) {
 		t.Errorf("got %v stored; want nothing", held)
 	}
 	mustLease(t, r, c, "172.31.0.101")
+}
+
+func TestAnOfferOutlivesARestartWhileTheAddressIsFree(t *testing.T) {
+	r := newRig(t)
+	r.subnet(t, "rack", "172.31.0.0/24", "172.31.0.100", "172.31.0.101")
+	first, second := stranger(1), stranger(2)
+	offers := map[caller]netip.Addr{}
+	for _, c := range []caller{first, second} {
+		offers[c] = given(c.ask(r, t, dhcpv4.MessageTypeDiscover))
+	}
+	again, err := newLeases(t.Context(), r.db, r.fleet, "", "metal.test", time.Now, r.logger)
+	if err != nil {
+		t.Fatal(err)
+	}
+	netns.Keep(t, "the second keeper of leases", again.keeper.Run)
+	r.leases = again
+	// The later one's address is not what it would be offered now.
+	if a := second.ask(r, t, dhcpv4.MessageTypeRequest, wanting(offers[second]), choosing(ours)); given(a) != offers[second] {
+		t.Errorf("got %s (%s); want what was offered before the restart, %s", given(a), a.Why, offers[second])
+	}
+	if a := first.ask(r, t, dhcpv4.MessageTypeRequest, wanting(offers[second]), choosing(ours)); a.Reply.MessageType() != dhcpv4.MessageTypeNak {
+		t.Errorf("got %s of what another client has by now; want it refused", a.Reply.Summary())
+	}
 }
 
 func TestNothingIsStoredWhenTheKeeperHasStopped(t *testing.T) {

@@ -1,9 +1,9 @@
 package daemon
 
 import (
+	"cmp"
 	"context"
 	"fmt"
-	"io"
 	"net"
 	"net/http"
 	"net/netip"
@@ -35,10 +35,11 @@ func (d *Daemon) openLinks(ctx context.Context) (err error) {
 }
 
 // onEach runs something on every interface that is served, anew when its addresses change. The first try is made at
-// once on the machines' interface, so that a port that is taken is told at the start.
+// once on the machines' interface where that has an address, so that a port that is taken is told at the start. An IPv6
+// address may have to wait until its duplicates were looked for.
 func (d *Daemon) onEach(name string, try func(link.Link) error, run func(context.Context, link.Link) error) error {
 	for _, l := range d.links.Now() {
-		if l.Name != d.cfg.Interface {
+		if l.Name != d.cfg.Interface || !eitherAddress(l).IsValid() {
 			continue
 		}
 		if err := try(l); err != nil {
@@ -69,6 +70,9 @@ func address6(l link.Link) netip.Addr {
 	}
 	return netip.Addr{}
 }
+
+// eitherAddress is our address on a link: address4, or else address6.
+func eitherAddress(l link.Link) netip.Addr { return cmp.Or(address4(l), address6(l)) }
 
 // bootURLAt is the boot server's base URL, as machines reach it by one of our addresses.
 func (d *Daemon) bootURLAt(ours netip.Addr) string {
@@ -108,6 +112,7 @@ func (d *Daemon) openDHCP(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	held.secure = d.cfg.Boot.Secure
 	d.add("leases", "", held.keeper.Run)
 	four := func(ctx context.Context, l link.Link) (*dhcp.Server, error) {
 		ours := address4(l)
@@ -115,6 +120,9 @@ func (d *Daemon) openDHCP(ctx context.Context) error {
 	}
 	err = d.onEach("dhcp",
 		func(l link.Link) error {
+			if !address4(l).IsValid() {
+				return nil
+			}
 			s, err := four(ctx, l)
 			if err != nil {
 				return err
@@ -175,17 +183,10 @@ func (d *Daemon) openTFTP(ctx context.Context) error {
 	if !*d.cfg.TFTP.Enabled {
 		return nil
 	}
-	files := boot.Files{Loaders: d.cfg.Boot.Loaders, Env: d.cfg.Boot.Env}
-	open := func(_ context.Context, name string, _ netip.Addr) (io.ReadCloser, int64, error) {
-		file, err := files.OpenTFTP(name)
-		if err != nil {
-			return nil, 0, err
-		}
-		info, err := file.Stat()
-		if err != nil {
-			return nil, 0, err
-		}
-		return file, info.Size(), nil
+	serve := func(ours netip.Addr) tftp.Open {
+		return boot.TFTP{
+			Known: bootFacts{d.db, d.engine}, Files: boot.Files{Loaders: d.cfg.Boot.Loaders, Env: d.cfg.Boot.Env}, Base: d.bootURLAt(ours), Log: d.log,
+		}.Open
 	}
 	listen := func(ctx context.Context, addr netip.Addr) (*udp.Conn, error) {
 		network := "udp4"
@@ -196,7 +197,7 @@ func (d *Daemon) openTFTP(ctx context.Context) error {
 	}
 	return d.onEach("tftp",
 		func(l link.Link) error {
-			conn, err := listen(ctx, address4(l))
+			conn, err := listen(ctx, eitherAddress(l))
 			if err != nil {
 				return err
 			}
@@ -208,7 +209,7 @@ func (d *Daemon) openTFTP(ctx context.Context) error {
 				if err != nil {
 					return err
 				}
-				return tftp.New(conn.Socket(), open, d.log).Run(ctx)
+				return tftp.New(conn.Socket(), serve(addr), d.log).Run(ctx)
 			})
 		})
 }
@@ -255,7 +256,7 @@ func (d *Daemon) openRA(context.Context) error {
 		})
 }
 
-// findAddress takes the first IPv4 address of the machines' interface as ours.
+// findAddress takes an address of the machines' interface as ours.
 func (d *Daemon) findAddress(context.Context) error {
 	ifi, err := net.InterfaceByName(d.cfg.Interface)
 	if err != nil {
@@ -265,12 +266,31 @@ func (d *Daemon) findAddress(context.Context) error {
 	if err != nil {
 		return fmt.Errorf("read the addresses of %s: %w", d.cfg.Interface, err)
 	}
+	var list []netip.Prefix
 	for _, a := range addrs {
-		p, err := netip.ParsePrefix(a.String())
-		if err == nil && p.Addr().Is4() {
-			d.ours = p
-			return nil
+		if p, err := netip.ParsePrefix(a.String()); err == nil {
+			list = append(list, p)
 		}
 	}
-	return metal.Errorf(metal.Invalid, "interface %s has no IPv4 address: give it one that the machines' network has", d.cfg.Interface)
+	own, ok := ownAddress(list)
+	if !ok {
+		return metal.Errorf(metal.Invalid, "interface %s has no address: give it one that the machines' network has, of IPv4 or of IPv6 (a link-local one does not do)", d.cfg.Interface)
+	}
+	d.ours = own
+	return nil
+}
+
+// ownAddress is the first IPv4 address of an interface, which all firmware can boot from; where there is none, the
+// first IPv6 address that is more than link-local.
+func ownAddress(list []netip.Prefix) (netip.Prefix, bool) {
+	six := netip.Prefix{}
+	for _, p := range list {
+		if p.Addr().Is4() {
+			return p, true
+		}
+		if !six.IsValid() && !p.Addr().IsLinkLocalUnicast() {
+			six = p
+		}
+	}
+	return six, six.IsValid()
 }

@@ -7,7 +7,6 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -16,6 +15,7 @@ import (
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/link"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 func TestTheAddressThatServicesOfALinkTell(t *testing.T) {
@@ -88,51 +88,48 @@ func TestDHCPv6ClientsKnowTheServerAfterARestart(t *testing.T) {
 // TestAnInterfaceThatAppearsIsServed has a VLAN's interface come while metald runs, and then change its address, with
 // real clients on the other end.
 func TestAnInterfaceThatAppearsIsServed(t *testing.T) {
-	need(t, "dhclient", "busybox", "ip")
-	if _, err := os.Stat("/usr/lib/ipxe/undionly.kpxe"); err != nil {
-		need(t, "/usr/lib/ipxe/undionly.kpxe")
-	}
-	server, other, machines := namespace(t, "s"), namespace(t, "o"), namespace(t, "c")
-	wire(t, server, "eth0", other, "eth0")
-	sh(t, server, "ip addr add 172.31.0.1/24 dev eth0")
+	netns.Need(t, "dhclient", "busybox", "/usr/lib/ipxe/undionly.kpxe")
+	server, other, machines := netns.New(t, "s"), netns.New(t, "o"), netns.New(t, "c")
+	netns.Wire(t, server, "eth0", other, "eth0")
+	server.Run(t, "ip addr add 172.31.0.1/24 dev eth0")
 	m := startMetald(t, server, "eth0", "late*")
 	m.put(t, "late", metal.SubnetSpec{CIDR: netip.MustParsePrefix("10.7.0.0/24"), DHCP: between("10.7.0.100", "10.7.0.150")})
 
-	wire(t, server, "late0", machines, "eth0")
-	sh(t, server, "ip addr add 10.7.0.1/24 dev late0")
+	netns.Wire(t, server, "late0", machines, "eth0")
+	server.Run(t, "ip addr add 10.7.0.1/24 dev late0")
 	wantLease(t, m, machines, "10.7.0.1")
-	sh(t, machines, "ip addr add 10.7.0.9/24 dev eth0")
+	machines.Run(t, "ip addr add 10.7.0.9/24 dev eth0")
 	wantLoader(t, m, machines, "10.7.0.1")
 
-	sh(t, server, "ip addr del 10.7.0.1/24 dev late0")
-	sh(t, server, "ip addr add 10.7.0.2/24 dev late0")
+	server.Run(t, "ip addr del 10.7.0.1/24 dev late0")
+	server.Run(t, "ip addr add 10.7.0.2/24 dev late0")
 	wantLease(t, m, machines, "10.7.0.2")
 	wantLoader(t, m, machines, "10.7.0.2")
 }
 
 // wantLease has dhclient ask until it has an address from the server with the identifier want.
-func wantLease(t *testing.T, m *metald, ns, want string) {
+func wantLease(t *testing.T, m *metald, ns netns.Space, want string) {
 	t.Helper()
 	dir := t.TempDir()
 	leases := filepath.Join(dir, "leases")
-	console, dhclient := program(t, ns, "dhclient", "-4", "-d", "-v", "-sf", "/bin/true", "-cf", "/dev/null", "-lf", leases, "-pf", filepath.Join(dir, "pid"), "eth0")
-	until(t, "a client has a lease from "+want, func() bool {
+	dhclient := ns.Start(t, "dhclient", "-4", "-d", "-v", "-sf", "/bin/true", "-cf", "/dev/null", "-lf", leases, "-pf", filepath.Join(dir, "pid"), "eth0")
+	netns.Until(t, "a client has a lease from "+want, func() bool {
 		text, err := os.ReadFile(leases)
 		return err == nil && strings.Contains(string(text), "option dhcp-server-identifier "+want+";")
-	}, func() string { return console.String() + m.log.String() })
-	tell(t, dhclient, unix.SIGKILL)
+	}, func() string { return dhclient.String() + m.log.String() })
+	dhclient.Signal(unix.SIGKILL)
 }
 
 // wantLoader has busybox fetch a boot file by TFTP.
-func wantLoader(t *testing.T, m *metald, ns, from string) {
+func wantLoader(t *testing.T, m *metald, ns netns.Space, from string) {
 	t.Helper()
 	want, err := os.ReadFile("/usr/lib/ipxe/undionly.kpxe")
 	if err != nil {
 		t.Fatal(err)
 	}
 	file := filepath.Join(t.TempDir(), "loader")
-	until(t, "the loader came from "+from, func() bool {
-		command := exec.Command("ip", "netns", "exec", ns, "busybox", "tftp", "-g", "-r", "undionly.kpxe", "-l", file, from)
+	netns.Until(t, "the loader came from "+from, func() bool {
+		command := ns.Command("busybox", "tftp", "-g", "-r", "undionly.kpxe", "-l", file, from)
 		if command.Run() != nil { // nobody listens yet
 			return false
 		}

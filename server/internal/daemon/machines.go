@@ -82,7 +82,11 @@ func seeder(zone string, server netip.Addr) lifecycle.Seeder {
 		if err != nil {
 			return nil, err
 		}
-		f.Network = metadata.NetworkFacts{Mode: "dhcp", MAC: m.Spec.MACs[0]}
+		declared, err := fleet.Network(tx, m, d.Spec.Network)
+		if err != nil {
+			return nil, err
+		}
+		f.Network = metadata.NetworkFacts{Mode: "dhcp", MAC: m.Spec.MACs[0], Declared: declared}
 		if len(assigned) == 0 {
 			return metadata.Seed(f)
 		}
@@ -100,6 +104,7 @@ func seeder(zone string, server netip.Addr) lifecycle.Seeder {
 		f.Network = metadata.NetworkFacts{
 			Mode: d.Spec.Network.Mode, MAC: a.MAC, Addr: netip.PrefixFrom(a.Addr, s.Spec.CIDR.Bits()),
 			Gateway: s.Spec.Gateway, DNS: or(s.Spec.DNS, server), Search: []string{domain},
+			Declared: declared,
 		}
 		return metadata.Seed(f)
 	}

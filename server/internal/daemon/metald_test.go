@@ -12,22 +12,20 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"runtime"
 	"strings"
 	"testing"
-
-	"github.com/vishvananda/netns"
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/client"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 // metald is the whole program in a process of its own: it opens sockets in whatever thread, so all of it must be in
 // the namespace. It is spoken to by its API.
 type metald struct {
 	*client.Client
-	log *output
+	log *netns.Program
 }
 
 const metaldConfig = "METAL_TEST_RUNS_METALD"
@@ -51,7 +49,7 @@ func TestMetald(t *testing.T) {
 }
 
 // startMetald serves interfaces of a namespace until the test ends. The first is the machines' own.
-func startMetald(t *testing.T, ns, first string, others ...string) *metald {
+func startMetald(t *testing.T, ns netns.Space, first string, others ...string) *metald {
 	t.Helper()
 	dir := t.TempDir()
 	text := fmt.Sprintf("interface = %q\ninterfaces = [", first)
@@ -81,14 +79,14 @@ neighbours {
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	m := &metald{log: background(t, ns, "env", metaldConfig+"="+config, os.Args[0], "-test.run=^TestMetald$")}
-	until(t, "metald is up", func() bool { return strings.Contains(m.log.String(), "metald is up") }, m.log.String)
+	m := &metald{log: ns.Start(t, "env", metaldConfig+"="+config, os.Args[0], "-test.run=^TestMetald$")}
+	m.log.Says(t, "metald is up")
 	m.Client = apiClient(t, ns, dir)
 	return m
 }
 
 // apiClient speaks to the metald of a namespace that has its data in dir.
-func apiClient(t *testing.T, ns, dir string) *client.Client {
+func apiClient(t *testing.T, ns netns.Space, dir string) *client.Client {
 	t.Helper()
 	token, err := os.ReadFile(filepath.Join(dir, "admin-token"))
 	if err != nil {
@@ -103,7 +101,12 @@ func apiClient(t *testing.T, ns, dir string) *client.Client {
 	transport := &http.Transport{
 		TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
 		DialContext: func(ctx context.Context, network, addr string) (net.Conn, error) {
-			return dialIn(ctx, ns, network, addr)
+			var conn net.Conn
+			err := ns.In(func() (err error) {
+				conn, err = new(net.Dialer).DialContext(ctx, network, addr)
+				return err
+			})
+			return conn, err
 		},
 	}
 	t.Cleanup(transport.CloseIdleConnections)
@@ -114,25 +117,6 @@ func apiClient(t *testing.T, ns, dir string) *client.Client {
 		t.Fatal(err)
 	}
 	return c
-}
-
-// dialIn connects from inside of a namespace.
-func dialIn(ctx context.Context, ns, network, addr string) (conn net.Conn, err error) {
-	done := make(chan struct{})
-	go func() {
-		defer close(done)
-		runtime.LockOSThread() // not unlocked: see in
-		var handle netns.NsHandle
-		if handle, err = netns.GetFromName(ns); err != nil {
-			return
-		}
-		defer handle.Close()
-		if err = netns.Set(handle); err == nil {
-			conn, err = new(net.Dialer).DialContext(ctx, network, addr)
-		}
-	}()
-	<-done
-	return conn, err
 }
 
 // put makes a subnet.
@@ -160,11 +144,11 @@ func between(first, last string) metal.DHCPSpec {
 
 // booted waits until the firmware with the first MAC address has fetched its script, and returns the address that it
 // asked from.
-func (m *metald) booted(t *testing.T, mode metal.BootMode, more ...*output) netip.Addr {
+func (m *metald) booted(t *testing.T, mode metal.BootMode, more ...*netns.Program) netip.Addr {
 	t.Helper()
 	line := regexp.MustCompile(`msg=boot mac=` + string(firstMAC) + ` mode=` + string(mode) + ` from=(\S+) `)
 	var found []string
-	until(t, "the firmware fetched its script", func() bool { found = line.FindStringSubmatch(m.log.String()); return found != nil }, func() string {
+	netns.Until(t, "the firmware fetched its script", func() bool { found = line.FindStringSubmatch(m.log.String()); return found != nil }, func() string {
 		text := m.log.String()
 		for _, o := range more {
 			text += o.String()

@@ -29,7 +29,8 @@ func (d *Daemon) openDNS(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	config, err := d.dnsConfig(keys)
+	self := dns.Self{NSID: strings.TrimSuffix(d.nameServer(), ".")}
+	config, err := d.dnsConfig(keys, self)
 	if err != nil {
 		return err
 	}
@@ -42,7 +43,7 @@ func (d *Daemon) openDNS(ctx context.Context) error {
 		if err != nil {
 			return nil, nil, errors.Join(err, closeAll(conns))
 		}
-		s := dns.New(conns, []net.Listener{ln}, d.zones, dns.Self{NSID: strings.TrimSuffix(d.nameServer(), ".")}, config, d.log)
+		s := dns.New(conns, []net.Listener{ln}, d.zones, self, config, d.log)
 		return s, func() error { return errors.Join(ln.Close(), closeAll(conns)) }, nil
 	}
 	d.add("dns notify", "", dns.NewNotifier(d.zones, keys, d.ownAddresses(), d.log).Run)
@@ -59,7 +60,7 @@ func (d *Daemon) openDNS(ctx context.Context) error {
 	at := func(addr netip.Addr) string { return net.JoinHostPort(addr.String(), "53") }
 	return d.onEach("dns",
 		func(l link.Link) error {
-			_, end, err := serve(ctx, at(address4(l)))
+			_, end, err := serve(ctx, at(eitherAddress(l)))
 			if err != nil {
 				return err
 			}
@@ -78,9 +79,12 @@ func (d *Daemon) openDNS(ctx context.Context) error {
 }
 
 // dnsConfig is what the name server does besides answering from our zones.
-func (d *Daemon) dnsConfig(keys *dnsKeys) (dns.Config, error) {
+func (d *Daemon) dnsConfig(keys *dnsKeys, self dns.Self) (dns.Config, error) {
 	forward, err := d.forwarding()
-	c := dns.Config{Forward: forward, Keys: keys, Updater: dnsUpdater{d.db, d.zones}, QueryLog: d.cfg.DNS.QueryLog}
+	// One for all servers: what was looked up for one network need not be for the next.
+	forwarder := dns.NewForwarder(forward, self)
+	d.closers = append(d.closers, func() error { forwarder.Close(); return nil })
+	c := dns.Config{Forwarder: forwarder, Keys: keys, Updater: dnsUpdater{d.db, d.zones}, QueryLog: d.cfg.DNS.QueryLog}
 	if *d.cfg.DNS.RateLimit > 0 {
 		c.Limit = dns.RateLimit{Answers: *d.cfg.DNS.RateLimit, Errors: max(*d.cfg.DNS.RateLimit/4, 1), Exempt: forward.Allow}
 	}
@@ -149,12 +153,13 @@ func (d *Daemon) openNTP(ctx context.Context) error {
 		return nil
 	}
 	clock := ntp.Kernel(c.LocalStratum)
+	var upstreams func(time.Time) []ntp.Upstream
 	if len(c.Servers) > 0 {
 		poller, err := ntp.Upstreams(c.Servers, c.LocalStratum, d.log)
 		if err != nil {
 			return err
 		}
-		clock = poller.Clock
+		clock, upstreams = poller.Clock, poller.Upstreams
 		d.add("ntp upstreams", strings.Join(c.Servers, ", "), func(ctx context.Context) error {
 			err := poller.Run(ctx) // ends early where every server has told us to go away
 			<-ctx.Done()
@@ -175,6 +180,7 @@ func (d *Daemon) openNTP(ctx context.Context) error {
 	}
 	server := ntp.New(conns, clock, d.log)
 	server.Allow(allow)
+	server.Tell(upstreams)
 	d.add("ntp", conns[0].LocalAddr().String(), server.Run)
 	return nil
 }

@@ -212,12 +212,18 @@ func (p *prober) batch(ctx context.Context, index int, network netip.Prefix, add
 		})
 	}
 	ask(addr, mine)
-	for next, n := addr.Next(), 0; n < probesAhead && network.Contains(next); next, n = next.Next(), n+1 {
+	for next, n := addr.Next(), 0; n < probesAhead && network.Contains(next) && !broadcasts(network, next); next, n = next.Next(), n+1 {
 		if k, first := p.begin(next); first {
 			ask(next, k)
 		}
 	}
 	all.Wait()
+}
+
+// broadcasts says whether an address is the last one of an IPv4 network, where everybody is meant. Networks of one or
+// two addresses have none such (RFC 3021).
+func broadcasts(network netip.Prefix, addr netip.Addr) bool {
+	return addr.Is4() && network.Bits() < 31 && !network.Contains(addr.Next())
 }
 
 // begin returns what is known of an address, or will be; first is true for who is to find out.

@@ -79,8 +79,23 @@ func TestAddressesInARowAreProbedAtOnce(t *testing.T) {
 
 	wire.asked = map[string]int{}
 	check("172.31.0.254", "", false)
-	if diff := cmp.Diff(map[string]int{"172.31.0.254": 1, "172.31.0.255": 1}, wire.asked); diff != "" {
+	if diff := cmp.Diff(map[string]int{"172.31.0.254": 1}, wire.asked); diff != "" {
 		t.Errorf("at the end of a subnet, asked for (-want +got):\n%s", diff)
+	}
+}
+
+func TestTheLastAddressOfANetworkIsEverybodys(t *testing.T) {
+	for _, c := range []struct {
+		network, addr string
+		want          bool
+	}{
+		{"10.0.0.0/24", "10.0.0.255", true}, {"10.0.0.0/24", "10.0.0.254", false}, {"10.0.0.0/16", "10.0.0.255", false},
+		{"10.0.0.0/30", "10.0.0.3", true}, {"10.0.0.0/31", "10.0.0.1", false}, {"10.0.0.1/32", "10.0.0.1", false},
+		{"255.255.255.0/24", "255.255.255.255", true}, {"fd00::/64", "fd00::ffff:ffff:ffff:ffff", false},
+	} {
+		if got := broadcasts(netip.MustParsePrefix(c.network), netip.MustParseAddr(c.addr)); got != c.want {
+			t.Errorf("%s in %s: got %t; want %t", c.addr, c.network, got, c.want)
+		}
 	}
 }
 

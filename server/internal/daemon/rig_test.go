@@ -16,6 +16,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/server/internal/dhcp"
 	"github.com/metalform/terraform-provider-metal/server/internal/fleet"
 	"github.com/metalform/terraform-provider-metal/server/internal/lifecycle"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 	"github.com/metalform/terraform-provider-metal/server/internal/seal"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
 )
@@ -25,7 +26,7 @@ type rig struct {
 	*leases
 	db     *store.DB
 	engine *lifecycle.Engine
-	log    *output
+	log    *netns.Output
 	logger *slog.Logger
 	ahead  atomic.Int64 // how far the database's clock is ahead of the real one, in nanoseconds
 }
@@ -41,7 +42,7 @@ func newRig(t testing.TB) *rig {
 func newRigIn(t testing.TB, dir string) *rig {
 	t.Helper()
 	ctx := t.Context()
-	r := &rig{log: &output{}}
+	r := &rig{log: &netns.Output{}}
 	r.logger = slog.New(slog.NewTextHandler(r.log, &slog.HandlerOptions{Level: slog.LevelDebug}))
 	now := func() time.Time { return time.Now().Add(time.Duration(r.ahead.Load())) }
 	sealer, err := seal.LoadOrCreate(filepath.Join(dir, "secret.key"))
@@ -70,21 +71,8 @@ func newRigIn(t testing.TB, dir string) *rig {
 	if r.leases, err = newLeases(ctx, db, f, "http://172.31.0.1:7080", "metal.test", now, r.logger); err != nil {
 		t.Fatal(err)
 	}
-	run(t, "the keeper of leases", r.keeper.Run)
+	netns.Keep(t, "the keeper of leases", r.keeper.Run)
 	return r
-}
-
-// run runs a service until the test ends.
-func run(t testing.TB, name string, service func(context.Context) error) {
-	ctx, cancel := context.WithCancel(context.Background())
-	ended := make(chan error, 1)
-	go func() { ended <- service(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			t.Errorf("%s ended: got %v; want nothing", name, err)
-		}
-	})
 }
 
 // exchange is Exchange, which waits for the answer.
@@ -149,12 +137,12 @@ func (r *rig) events(t *testing.T, kind string) (list []metal.Event) {
 }
 
 // serve runs the DHCP server on an interface of a namespace until the test ends.
-func (r *rig) serve(t *testing.T, ns, iface string, addr netip.Addr) {
+func (r *rig) serve(t *testing.T, ns netns.Space, iface string, addr netip.Addr) {
 	t.Helper()
 	var s *dhcp.Server
-	in(t, ns, func() (err error) {
+	ns.Must(t, func() (err error) {
 		s, err = dhcp.New(t.Context(), dhcp.Config{Interface: iface, Ours: addr, Store: r.leases, Log: r.logger})
 		return err
 	})
-	run(t, "the DHCP server", s.Run)
+	netns.Keep(t, "the DHCP server", s.Run)
 }

@@ -18,6 +18,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	dnsserver "github.com/metalform/terraform-provider-metal/server/internal/dns"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 	"github.com/metalform/terraform-provider-metal/server/internal/seal"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
 	"github.com/metalform/terraform-provider-metal/server/internal/zone"
@@ -263,7 +264,7 @@ func TestZonesRunUntilTheyAreStopped(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	ended := make(chan error, 1)
 	go func() { ended <- z.Run(ctx) }()
-	until(t, "the name goes with its lease", func() bool { return answered(t, z, "pc.metal.test. A") == "" }, func() string { return "" })
+	netns.Until(t, "the name goes with its lease", func() bool { return answered(t, z, "pc.metal.test. A") == "" }, func() string { return "" })
 	cancel()
 	if err := <-ended; err != nil {
 		t.Errorf("got %v; want nothing", err)

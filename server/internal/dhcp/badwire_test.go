@@ -11,17 +11,19 @@ import (
 
 	"github.com/mdlayher/packet"
 	"golang.org/x/sys/unix"
+
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 // badWire joins two namespaces by a wire that loses a share of the frames of each direction, brings as many twice, and
 // brings as many late, so that others overtake them. Kernels do it themselves only with sch_netem.
-func badWire(t *testing.T, a, endA, b, endB string, share float64, seed uint64) {
+func badWire(t testing.TB, a netns.Space, endA string, b netns.Space, endB string, share float64, seed uint64) {
 	t.Helper()
-	middle := namespace(t, "w")
-	wire(t, a, endA, middle, "left")
-	wire(t, b, endB, middle, "right")
+	middle := netns.New(t, "w")
+	netns.Wire(t, a, endA, middle, "left")
+	netns.Wire(t, b, endB, middle, "right")
 	var ends [2]*packet.Conn
-	in(t, middle, func() error {
+	middle.Must(t, func() error {
 		for i, name := range []string{"left", "right"} {
 			ifi, err := net.InterfaceByName(name)
 			if err != nil {

@@ -17,7 +17,7 @@ func BenchmarkAnswer(b *testing.B) {
 		if err != nil || unfit(pkt, ours) != "" {
 			b.Fatal(err)
 		}
-		queryOf(pkt, ours, 1, ours)
+		queryOf(pkt, ours, ours)
 		appendReply(buffer, Respond(pkt, v, now).Reply)
 	}
 }

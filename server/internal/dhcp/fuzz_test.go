@@ -44,7 +44,7 @@ func FuzzRespond(f *testing.F) {
 			return
 		}
 		unfit(pkt, ours)
-		if q := queryOf(pkt, ours, 1, ours); !q.Via.IsValid() || !q.Via.Is4() {
+		if q := queryOf(pkt, ours, ours); !q.Via.IsValid() || !q.Via.Is4() {
 			t.Errorf("got network %s; want an IPv4 address", q.Via)
 		}
 		all := views()

@@ -5,13 +5,15 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 // TestPeerNetworkd runs systemd's own client, on a machine without systemd: in a mount namespace with a /run of its own.
 func TestPeerNetworkd(t *testing.T) {
 	t.Parallel()
 	const networkd = "/lib/systemd/systemd-networkd"
-	need(t, networkd, "unshare", "ip")
+	netns.Need(t, networkd, "unshare")
 	server, client := near(t)
 	m := newMemory(t, rack("172.31.0.0/24"))
 	m.shape = telling
@@ -41,12 +43,12 @@ SendDecline=no
 		"cp " + filepath.Join(units, name) + " /run/systemd/network/", "mount -o remount,ro,bind /sys",
 		"chown -R systemd-network:systemd-network /run/systemd/netif", "exec " + networkd,
 	}, " && ")
-	console, _ := program(t, client, []string{"SYSTEMD_LOG_LEVEL=debug", "SYSTEMD_LOG_TARGET=console"}, "unshare", "--mount", "sh", "-c", line)
+	console := client.Start(t, "env", "SYSTEMD_LOG_LEVEL=debug", "SYSTEMD_LOG_TARGET=console", "unshare", "--mount", "sh", "-c", line)
 	detail := func() string { return console.String() + log.String() }
-	until(t, "networkd has a lease", func() bool { return strings.Contains(console.String(), "State changed: configuring -> configured") }, detail)
-	wants(t, sh(t, client, "ip -4 addr show eth0"), "172.31.0.100/24")
-	wants(t, sh(t, client, "ip -4 addr show eth0"), "mtu 1400")
-	wants(t, sh(t, client, "ip route"), "10.8.0.0/13 via 172.31.0.253", "default via 172.31.0.254")
+	netns.Until(t, "networkd has a lease", func() bool { return strings.Contains(console.String(), "State changed: configuring -> configured") }, detail)
+	wants(t, client.Run(t, "ip -4 addr show eth0"), "172.31.0.100/24")
+	wants(t, client.Run(t, "ip -4 addr show eth0"), "mtu 1400")
+	wants(t, client.Run(t, "ip route"), "10.8.0.0/13 via 172.31.0.253", "default via 172.31.0.254")
 	if held := m.all(); len(held) != 1 || held[0].Hostname != "desk-3" {
 		t.Errorf("got leases %+v; want one with the client's name", held)
 	}

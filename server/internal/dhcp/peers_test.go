@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 // telling gives a view everything that can be told.
@@ -46,7 +47,7 @@ func wants(t *testing.T, text string, list ...string) {
 
 func TestPeerDhclient(t *testing.T) {
 	t.Parallel()
-	need(t, "dhclient", "ip")
+	netns.Need(t, "dhclient")
 	server, client := near(t)
 	m := newMemory(t, rack("172.31.0.0/24"))
 	m.shape = telling
@@ -60,9 +61,9 @@ request subnet-mask, routers, domain-name-servers, ntp-servers, domain-name, dom
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	console, _ := program(t, client, nil, "dhclient", "-4", "-1", "-d", "-v", "-sf", "/bin/true", "-cf", config, "-lf", leases,
+	console := client.Start(t, "dhclient", "-4", "-1", "-d", "-v", "-sf", "/bin/true", "-cf", config, "-lf", leases,
 		"-pf", filepath.Join(dir, "pid"), "eth0")
-	until(t, "dhclient has a lease", func() bool { return strings.Contains(read(leases), "}") }, func() string { return console.String() + log.String() })
+	netns.Until(t, "dhclient has a lease", func() bool { return strings.Contains(read(leases), "}") }, func() string { return console.String() + log.String() })
 	wants(t, read(leases), "fixed-address 172.31.0.100;", "option subnet-mask 255.255.255.0;", "option routers 172.31.0.254;",
 		"option dhcp-server-identifier 172.31.0.1;", "option domain-name-servers 172.31.0.1;", "option ntp-servers 172.31.0.1;",
 		`option domain-name "metal.test";`, `option domain-search "metal.test.", "lab.metal.test.";`, `option host-name "node-1";`,
@@ -75,51 +76,47 @@ request subnet-mask, routers, domain-name-servers, ntp-servers, domain-name, dom
 
 func TestPeerUdhcpcRenewsAndReleases(t *testing.T) {
 	t.Parallel()
-	need(t, "udhcpc", "ip")
+	netns.Need(t, "udhcpc")
 	server, client := near(t)
 	m := newMemory(t, rack("172.31.0.0/24"))
 	m.shape = telling
 	log := serve(t, server, "eth0", ours, m)
 	facts := filepath.Join(t.TempDir(), "facts")
 	hook := script(t, `[ "$1" = bound ] && ip addr add $ip/$mask dev $interface && env > `+facts)
-	console, udhcpc := program(t, client, nil, "udhcpc", "-f", "-R", "-i", "eth0", "-s", hook, "-O", "search", "-O", "staticroutes", "-O", "mtu") // -R: it releases when it ends
-	detail := func() string { return console.String() + log.String() }
-	until(t, "udhcpc has a lease", func() bool { return strings.Contains(sh(t, client, "ip -4 addr show eth0"), "172.31.0.100/24") }, detail)
-	until(t, "its script is done", func() bool { return strings.Contains(read(facts), "mtu=") }, detail)
+	udhcpc := client.Start(t, "udhcpc", "-f", "-R", "-i", "eth0", "-s", hook, "-O", "search", "-O", "staticroutes", "-O", "mtu") // -R: it releases when it ends
+	detail := func() string { return udhcpc.String() + log.String() }
+	netns.Until(t, "udhcpc has a lease", func() bool { return strings.Contains(client.Run(t, "ip -4 addr show eth0"), "172.31.0.100/24") }, detail)
+	netns.Until(t, "its script is done", func() bool { return strings.Contains(read(facts), "mtu=") }, detail)
 	wants(t, read(facts), "router=172.31.0.254\n", "dns=172.31.0.1\n", "search=metal.test lab.metal.test\n", "mtu=1400\n", "hostname=node-1\n",
 		"staticroutes=10.8.0.0/13 172.31.0.253 0.0.0.0/0 172.31.0.254\n")
 	started := m.all()[0].StartedAt
-	if err := udhcpc.Signal(unix.SIGUSR1); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "the renewal is answered", func() bool { return strings.Count(log.String(), "reply=ACK") == 2 }, detail)
+	udhcpc.Signal(unix.SIGUSR1)
+	netns.Until(t, "the renewal is answered", func() bool { return strings.Count(log.String(), "reply=ACK") == 2 }, detail)
 	if held := m.all(); len(held) != 1 || !held[0].StartedAt.Equal(started) {
 		t.Errorf("got leases %+v; want one that began at %s still", held, started)
 	}
-	if err := udhcpc.Signal(unix.SIGTERM); err != nil {
-		t.Fatal(err)
-	}
-	until(t, "the lease is released", func() bool { return len(m.all()) == 0 }, detail)
+	udhcpc.Signal(unix.SIGTERM)
+	netns.Until(t, "the lease is released", func() bool { return len(m.all()) == 0 }, detail)
 }
 
 // TestPeerUdhcpcDeclines has another host use the first address of the range: the client finds it by ARP.
 func TestPeerUdhcpcDeclines(t *testing.T) {
 	t.Parallel()
-	need(t, "udhcpc", "ip")
+	netns.Need(t, "udhcpc")
 	server, client := near(t)
 	m := newMemory(t, rack("172.31.0.0/24"))
 	log := serve(t, server, "eth0", ours, m)
-	sh(t, server, "ip addr add 172.31.0.100/24 dev eth0")
+	server.Run(t, "ip addr add 172.31.0.100/24 dev eth0")
 	hook := script(t, `[ "$1" = bound ] && ip addr add $ip/$mask dev $interface`)
-	console, _ := program(t, client, nil, "udhcpc", "-f", "-a", "-A", "1", "-i", "eth0", "-s", hook)
+	console := client.Start(t, "udhcpc", "-f", "-a", "-A", "1", "-i", "eth0", "-s", hook)
 	detail := func() string { return console.String() + log.String() }
-	until(t, "udhcpc has the next address", func() bool { return strings.Contains(sh(t, client, "ip -4 addr show eth0"), "172.31.0.101/24") }, detail)
-	until(t, "the server has noted the conflict", func() bool { return strings.Contains(log.String(), "another host uses 172.31.0.100") }, detail)
+	netns.Until(t, "udhcpc has the next address", func() bool { return strings.Contains(client.Run(t, "ip -4 addr show eth0"), "172.31.0.101/24") }, detail)
+	netns.Until(t, "the server has noted the conflict", func() bool { return strings.Contains(log.String(), "another host uses 172.31.0.100") }, detail)
 }
 
 func TestPeerDhcpcd(t *testing.T) {
 	t.Parallel()
-	dhcpcd, env := unpacked(t, "usr/sbin/dhcpcd")
+	dhcpcd := netns.Peer(t, "usr/sbin/dhcpcd")
 	server, client := near(t)
 	m := newMemory(t, rack("172.31.0.0/24"))
 	m.shape = telling
@@ -133,14 +130,14 @@ func TestPeerDhcpcd(t *testing.T) {
 	}
 	hook := script(t, `[ "$reason" = BOUND ] && env > `+facts)
 	// It keeps its state below fixed paths, so that it gets a mount namespace with others on them.
-	line := fmt.Sprintf("mkdir -p /var/lib/dhcpcd /run/dhcpcd; mount -t tmpfs none /run && mount -t tmpfs none /var/lib && mkdir -p /var/lib/dhcpcd && exec %s -4 -B -d -f %s -c %s eth0", dhcpcd, config, hook)
-	console, _ := program(t, client, env, "unshare", "--mount", "sh", "-c", line)
+	line := fmt.Sprintf("mkdir -p /var/lib/dhcpcd /run/dhcpcd; mount -t tmpfs none /run && mount -t tmpfs none /var/lib && mkdir -p /var/lib/dhcpcd && exec %s -4 -B -d -f %s -c %s eth0", strings.Join(dhcpcd, " "), config, hook)
+	console := client.Start(t, "unshare", "--mount", "sh", "-c", line)
 	detail := func() string { return console.String() + log.String() }
-	until(t, "dhcpcd has a lease", func() bool { return strings.Contains(read(facts), "new_ip_address=") }, detail)
+	netns.Until(t, "dhcpcd has a lease", func() bool { return strings.Contains(read(facts), "new_ip_address=") }, detail)
 	wants(t, read(facts), "new_ip_address=172.31.0.100\n", "new_domain_search=metal.test lab.metal.test\n", "new_interface_mtu=1400\n",
 		"new_ntp_servers=172.31.0.1\n", "new_classless_static_routes=10.8.0.0/13 172.31.0.253 0.0.0.0/0 172.31.0.254\n")
 	// RFC 4039. The client has its lease before the line is written.
-	until(t, "the server has logged it", func() bool { return strings.Contains(log.String(), `message=DISCOVER reply=ACK address=172.31.0.100`) }, detail)
+	netns.Until(t, "the server has logged it", func() bool { return strings.Contains(log.String(), `message=DISCOVER reply=ACK address=172.31.0.100`) }, detail)
 	if held := m.all(); len(held) != 1 || held[0].Hostname != "laptop-7" || held[0].ClientID == "" {
 		t.Errorf("got leases %+v; want one with the client's name and identifier", held)
 	}

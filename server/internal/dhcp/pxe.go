@@ -30,7 +30,7 @@ func bootOptions(pkt, reply *dhcpv4.DHCPv4, v View) {
 		foreignBoot(pkt, reply, client, v.Options)
 		return
 	}
-	named := boot.NameFor(client, v.BootURL)
+	named := boot.NameFor(client, v.BootURL, v.SecureBoot)
 	if named.File == "" {
 		return
 	}

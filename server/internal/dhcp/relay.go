@@ -55,13 +55,12 @@ func network(pkt *dhcpv4.DHCPv4) netip.Addr {
 	return address(pkt.Options[codeSelection])
 }
 
-// queryOf reads who asks from where out of a packet that was sent to the address to and came by interface link. A
-// client that renews, releases or informs itself sends from its own address to ours, past any relay agent: then its
-// address tells its network (RFC 2131, 4.3.2). One that broadcasts is on our own network, whatever address it believes
-// to have.
-func queryOf(pkt *dhcpv4.DHCPv4, to netip.Addr, link int, ours netip.Addr) Query {
+// queryOf reads who asks from where out of a packet that was sent to the address to. A client that renews, releases or
+// informs itself sends from its own address to ours, past any relay agent: then its address tells its network (RFC
+// 2131, 4.3.2). One that broadcasts is on our own network, whatever address it believes to have.
+func queryOf(pkt *dhcpv4.DHCPv4, to, ours netip.Addr) Query {
 	q := Query{
-		MAC: metal.MACOf(pkt.ClientHWAddr), Client: Client(pkt), Via: ours, Ours: ours, Link: link,
+		MAC: metal.MACOf(pkt.ClientHWAddr), Client: Client(pkt), Via: ours, Ours: ours,
 		Relay: address(pkt.GatewayIPAddr), Wanted: address(pkt.Options[codeWanted]),
 		Circuit: hex.EncodeToString(agentOption(pkt, agentCircuit)), Remote: hex.EncodeToString(agentOption(pkt, agentRemote)),
 	}

@@ -41,11 +41,11 @@ func TestTheQueryTellsTheClientsNetwork(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			want := Query{MAC: "52:54:00:00:00:01", Client: "52:54:00:00:00:01", Via: ip(c.via), Ours: ours, Link: 7, Relay: address(c.pkt.GatewayIPAddr)}
+			want := Query{MAC: "52:54:00:00:00:01", Client: "52:54:00:00:00:01", Via: ip(c.via), Ours: ours, Relay: address(c.pkt.GatewayIPAddr)}
 			if c.wanted != "" {
 				want.Wanted = ip(c.wanted)
 			}
-			if diff := cmp.Diff(want, queryOf(c.pkt, c.to, 7, ours), equateIPs); diff != "" {
+			if diff := cmp.Diff(want, queryOf(c.pkt, c.to, ours), equateIPs); diff != "" {
 				t.Errorf("got + / want -:\n%s", diff)
 			}
 		})
@@ -57,7 +57,7 @@ func TestTheQueryTellsWhereTheClientIsAttached(t *testing.T) {
 		"\x01\x04eth1\x02\x03abc": {"65746831", "616263"}, "\x02\x01a": {"", "61"}, "\x01\x00": {"", ""}, "\x01\x05eth1": {"", ""},
 		"\x02\x03abc\x01": {"", "616263"}, "\x09\x02zz\x01\x01a\x01\x01b": {"61", ""}, "": {"", ""},
 	} {
-		q := queryOf(client(dhcpv4.MessageTypeDiscover, saying(82, said)), ours, 1, ours)
+		q := queryOf(client(dhcpv4.MessageTypeDiscover, saying(82, said)), ours, ours)
 		if got := [2]string{q.Circuit, q.Remote}; got != want {
 			t.Errorf("option 82 %q: got circuit and remote %q; want %q", said, got, want)
 		}

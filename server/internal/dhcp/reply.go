@@ -9,12 +9,15 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 )
 
+// usualOptions is how many a reply has room for at once. With room for one more, Go's map is twice as large.
+const usualOptions = 14
+
 // blank makes a reply of a kind with nothing in it but what links it to its request.
 func blank(pkt *dhcpv4.DHCPv4, v View, kind dhcpv4.MessageType) *dhcpv4.DHCPv4 {
 	reply := &dhcpv4.DHCPv4{
 		OpCode: dhcpv4.OpcodeBootReply, HWType: pkt.HWType, TransactionID: pkt.TransactionID, Flags: pkt.Flags,
 		ClientIPAddr: net.IPv4zero, YourIPAddr: net.IPv4zero, ServerIPAddr: net.IPv4zero,
-		GatewayIPAddr: pkt.GatewayIPAddr, ClientHWAddr: pkt.ClientHWAddr, Options: make(dhcpv4.Options, 16),
+		GatewayIPAddr: pkt.GatewayIPAddr, ClientHWAddr: pkt.ClientHWAddr, Options: make(dhcpv4.Options, usualOptions),
 	}
 	reply.Options[codeMessageType] = []byte{byte(kind)}
 	reply.Options[codeServer] = identity(pkt, v).AsSlice()

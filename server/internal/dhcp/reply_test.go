@@ -67,7 +67,7 @@ func TestEveryFirmwareIsToldWhatItNeeds(t *testing.T) {
 func TestWhatDHCPNamesIsWhatTheBootServerNames(t *testing.T) {
 	for _, kind := range []string{"BIOS PXE", "UEFI PXE", "UEFI HTTP", "iPXE on UEFI"} {
 		pkt := client(dhcpv4.MessageTypeDiscover, firmware(kind)...)
-		want := boot.NameFor(bootClient(pkt), base).File
+		want := boot.NameFor(bootClient(pkt), base, false).File
 		if got := decided(t, pkt, view()).BootFileName; got != want || got == "" {
 			t.Errorf("%s: got %q; want %q", kind, got, want)
 		}

@@ -110,6 +110,10 @@ func request(pkt *dhcpv4.DHCPv4, v View, now time.Time) Answer {
 	case held(v) && v.Lease.Addr == wanted:
 		lease := newLease(pkt, v, wanted, metal.LeaseActive, now, now.Add(life(v)))
 		return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeAck, wanted), Lease: lease, Why: "lease"}
+	case !held(v) && v.Free == wanted && pkt.Options.Has(dhcpv4.OptionServerIdentifier):
+		// Our own offer, made before a restart or pushed out by others since: nobody else has got the address.
+		lease := newLease(pkt, v, wanted, metal.LeaseActive, now, now.Add(life(v)))
+		return Answer{Reply: grant(pkt, v, dhcpv4.MessageTypeAck, wanted), Lease: lease, Why: "lease of an offer that was forgotten"}
 	case v.Lease != nil || pkt.Options.Has(dhcpv4.OptionServerIdentifier):
 		return refuse(pkt, v, "you do not hold "+wanted.String())
 	case !v.Subnet.Spec.CIDR.Contains(wanted):

@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -48,7 +49,8 @@ type Server struct {
 }
 
 const (
-	workers = 8
+	// mostWorkers decide at once at most. More than there are processor cores would only hand packets around.
+	mostWorkers = 8
 	// mostWaiting bounds the packets that wait for the store: at 10,000 a second, half a second's.
 	mostWaiting = 4096
 )
@@ -78,7 +80,7 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("open a packet socket on %s for DHCP: %w", cfg.Interface, err), s.Close())
 	}
-	s.sender = newSender(s.dhcp.Socket(), s.boot.Socket(), s.raw, cfg.Ours, cfg.Log)
+	s.sender = newSender(s.dhcp, s.boot, s.raw, cfg.Ours, cfg.Log)
 	// A client needs two packets for a lease, and repeats each a few times. Behind a circuit there may be a whole
 	// network: ISC's relay agent names its interface.
 	s.clients, s.circuits = newLimiter(1<<16, 5, 20), newLimiter(1<<12, 500, 2000)
@@ -105,7 +107,9 @@ func (s *Server) Run(ctx context.Context) error {
 	seed := maphash.MakeSeed()
 	client := func(d udp.Datagram) uint64 { return maphash.Bytes(seed, hardware(d.Payload)) }
 	g, ctx := errgroup.WithContext(ctx)
-	g.Go(func() error { return udp.ServeBy(ctx, s.dhcp, workers, client, s.handleDHCP) })
+	g.Go(func() error {
+		return udp.ServeBy(ctx, s.dhcp, min(runtime.NumCPU(), mostWorkers), client, s.handleDHCP)
+	})
 	g.Go(func() error { return udp.ServeBy(ctx, s.boot, 1, client, s.handleBoot) })
 	g.Go(func() error { return s.sender.run(ctx) })
 	g.Go(func() error { return s.report(ctx) })
@@ -124,14 +128,14 @@ func hardware(payload []byte) []byte {
 func (s *Server) handleDHCP(_ context.Context, d udp.Datagram) {
 	if pkt := s.read(d); pkt != nil {
 		decide := func(v View, now time.Time) Answer { return Respond(pkt, v, now) }
-		s.ask(pkt, queryOf(pkt, d.To, d.IfIndex, s.cfg.Ours), netip.AddrPort{}, decide)
+		s.ask(pkt, queryOf(pkt, d.To, s.cfg.Ours), netip.AddrPort{}, decide)
 	}
 }
 
 func (s *Server) handleBoot(_ context.Context, d udp.Datagram) {
 	if pkt := s.read(d); pkt != nil {
 		decide := func(v View, _ time.Time) Answer { return respondBoot(pkt, v) }
-		s.ask(pkt, queryOf(pkt, d.To, d.IfIndex, s.cfg.Ours), d.From, decide)
+		s.ask(pkt, queryOf(pkt, d.To, s.cfg.Ours), d.From, decide)
 	}
 }
 
@@ -170,7 +174,7 @@ func (s *Server) ask(pkt *dhcpv4.DHCPv4, q Query, asker netip.AddrPort, decide f
 	s.cfg.Store.Exchange(q, decide, func(a Answer, err error) {
 		s.waiting.Add(-1)
 		if err == nil && a.Reply != nil {
-			s.sender.add(outgoing{pkt: pkt, reply: a.Reply, why: a.Why, asker: asker})
+			s.sender.outbox.Add(outgoing{pkt: pkt, reply: a.Reply, why: a.Why, asker: asker})
 		}
 		s.explain(pkt, a, err)
 	})
@@ -207,7 +211,7 @@ func (s *Server) report(ctx context.Context) error {
 			return nil
 		case <-tick.C:
 		}
-		now := dropped{s.tooMany.Load(), s.overload.Load(), s.sender.lost.Load(), s.dhcp.Stats().Dropped + s.boot.Stats().Dropped}
+		now := dropped{s.tooMany.Load(), s.overload.Load(), s.sender.outbox.Lost(), s.dhcp.Stats().Dropped + s.boot.Stats().Dropped}
 		s.logDropped(last, now)
 		last = now
 	}

@@ -13,13 +13,15 @@ import (
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
+	"github.com/metalform/terraform-provider-metal/server/internal/udp"
 )
 
 // agent is a relay agent of ours at an address of the namespace; close it by the test's end.
-func agent(t *testing.T, ns, addr string) *net.UDPConn {
+func agent(t *testing.T, ns netns.Space, addr string) *net.UDPConn {
 	t.Helper()
 	var conn *net.UDPConn
-	in(t, ns, func() (err error) {
+	ns.Must(t, func() (err error) {
 		conn, err = net.ListenUDP("udp4", &net.UDPAddr{IP: ip(addr).AsSlice(), Port: serverPort})
 		return err
 	})
@@ -37,7 +39,7 @@ func tell(t *testing.T, conn *net.UDPConn, to string, pkt *dhcpv4.DHCPv4) {
 // hear returns the next answer and where it came from.
 func hear(t *testing.T, conn *net.UDPConn) (*dhcpv4.DHCPv4, netip.AddrPort) {
 	t.Helper()
-	if err := conn.SetReadDeadline(time.Now().Add(patience)); err != nil {
+	if err := conn.SetReadDeadline(time.Now().Add(netns.Patience)); err != nil {
 		t.Fatal(err)
 	}
 	buffer := make([]byte, 2048)
@@ -56,10 +58,10 @@ func hear(t *testing.T, conn *net.UDPConn) (*dhcpv4.DHCPv4, netip.AddrPort) {
 func number(n byte) dhcpv4.Modifier { return dhcpv4.WithHwAddr(net.HardwareAddr{2, 0, 0, 0, 0, n}) }
 
 func TestWhatTheServerAnswers(t *testing.T) {
-	need(t, "ip")
+	netns.Need(t)
 	server, relay := near(t)
-	sh(t, server, "ip addr add 172.31.0.3/24 dev eth0") // a second address, which the kernel might send from
-	sh(t, relay, "ip addr add 172.31.0.2/24 dev eth0")
+	server.Run(t, "ip addr add 172.31.0.3/24 dev eth0") // a second address, which the kernel might send from
+	relay.Run(t, "ip addr add 172.31.0.2/24 dev eth0")
 	m := newMemory(t, rack("172.31.0.0/24"))
 	log := serve(t, server, "eth0", ip("172.31.0.3"), m, func(c *Config) {
 		c.Ignore = func(id []byte) bool { return string(id) == "\xffprobe" }
@@ -87,8 +89,8 @@ func TestWhatTheServerAnswers(t *testing.T) {
 		t.Errorf("got %s from %s; want an answer to the last packet only, from our address\n%s", got.Summary(), from, log)
 	}
 	queries := m.asked()
-	if len(queries) == 0 || queries[len(queries)-1].Link == 0 {
-		t.Errorf("got queries %+v; want the interface told", queries)
+	if len(queries) == 0 || !queries[len(queries)-1].Ours.IsValid() {
+		t.Errorf("got queries %+v; want our address on the interface told", queries)
 	}
 	for _, q := range queries {
 		if q.MAC == "02:00:00:00:00:01" || q.MAC == "02:00:00:00:00:02" || q.MAC == "02:00:00:00:00:04" {
@@ -98,9 +100,9 @@ func TestWhatTheServerAnswers(t *testing.T) {
 }
 
 func TestOneClientCannotKeepTheServerBusy(t *testing.T) {
-	need(t, "ip")
+	netns.Need(t)
 	server, relay := near(t)
-	sh(t, relay, "ip addr add 172.31.0.2/24 dev eth0")
+	relay.Run(t, "ip addr add 172.31.0.2/24 dev eth0")
 	m := newMemory(t, rack("172.31.0.0/24"))
 	serve(t, server, "eth0", ours, m)
 	conn := agent(t, relay, "172.31.0.2")
@@ -132,13 +134,13 @@ func (broken) Exchange(_ Query, decide func(View, time.Time) Answer, done func(A
 
 func TestNothingIsPromisedThatIsNotStored(t *testing.T) {
 	s := &Server{cfg: Config{Store: broken{}, Ours: ours}}
-	log := &output{}
+	log := &netns.Output{}
 	s.cfg.Log = slog.New(slog.NewTextHandler(log, nil))
-	s.sender = &sender{queue: make(chan outgoing, 1), lines: newLimiter(1, 1, 10), faults: newLimiter(1, 1, 10)}
+	s.sender = &sender{outbox: udp.NewOutbox[outgoing](0), lines: newLimiter(1, 1, 10), faults: newLimiter(1, 1, 10)}
 	pkt := client(dhcpv4.MessageTypeDiscover)
 	s.ask(pkt, Query{}, netip.AddrPort{}, func(v View, now time.Time) Answer { return Respond(pkt, v, now) })
-	if len(s.sender.queue) != 0 || s.waiting.Load() != 0 {
-		t.Errorf("got %d replies queued, %d packets waiting; want none", len(s.sender.queue), s.waiting.Load())
+	if s.sender.outbox.Lost() != 0 || s.waiting.Load() != 0 { // there is no room in it: a reply would be lost
+		t.Errorf("got %d replies, %d packets waiting; want none", s.sender.outbox.Lost(), s.waiting.Load())
 	}
 	wants(t, log.String(), "level=ERROR", "no space left on device", "mac=52:54:00:00:00:01")
 }
@@ -159,18 +161,8 @@ func TestAStoreThatIsBehindBoundsWhatWaits(t *testing.T) {
 	}
 }
 
-func TestASenderThatIsBehindLosesRepliesAndNeverWaits(t *testing.T) {
-	s := &sender{queue: make(chan outgoing, 3)}
-	for range 5 {
-		s.add(outgoing{})
-	}
-	if len(s.queue) != 3 || s.lost.Load() != 2 {
-		t.Errorf("got %d queued, %d lost; want 3 and 2", len(s.queue), s.lost.Load())
-	}
-}
-
 func TestDroppedPacketsAreReported(t *testing.T) {
-	log := &output{}
+	log := &netns.Output{}
 	s := &Server{cfg: Config{Interface: "eth0", Log: slog.New(slog.NewTextHandler(log, nil))}}
 	s.logDropped(dropped{1, 2, 3, 4}, dropped{1, 2, 3, 4})
 	if log.String() != "" {
@@ -181,33 +173,34 @@ func TestDroppedPacketsAreReported(t *testing.T) {
 }
 
 func TestFaultsAreToldThoughMuchGoesWell(t *testing.T) {
-	log := &output{}
+	log := &netns.Output{}
 	s := newSenderFor(log)
+	to := netip.MustParseAddrPort("10.0.0.1:67")
 	reply := Respond(client(dhcpv4.MessageTypeDiscover), view(), now).Reply
 	for range 1000 {
 		s.tell(outgoing{pkt: client(dhcpv4.MessageTypeDiscover), reply: reply, why: "offer"})
-		s.fail("10.0.0.1:67", net.ErrClosed)
+		s.fail(to, net.ErrClosed)
 	}
 	if n := strings.Count(log.String(), "\n"); n == 0 || n > 500 {
 		t.Errorf("got %d lines of 1000 answers; want some", n)
 	}
-	s.fail("10.0.0.1:67", errors.New("no route to host"))
+	s.fail(to, errors.New("no route to host"))
 	wants(t, log.String(), "level=ERROR", "no route to host", "to=10.0.0.1:67")
 }
 
 // newSenderFor is a sender without sockets that logs.
-func newSenderFor(log *output) *sender {
+func newSenderFor(log *netns.Output) *sender {
 	return &sender{log: slog.New(slog.NewTextHandler(log, nil)), lines: newLimiter(1, 20, 100), faults: newLimiter(1, 20, 100)}
 }
 
 func TestAServerThatCannotStartSaysWhy(t *testing.T) {
-	need(t, "ip")
+	netns.Need(t)
 	ns, _ := near(t)
 	cfg := Config{Interface: "eth0", Ours: ours, Store: slow{}, Log: slog.New(slog.DiscardHandler)}
 	start := func(change func(*Config)) (s *Server, err error) {
 		c := cfg
 		change(&c)
-		in(t, ns, func() error { s, err = New(context.Background(), c); return nil })
+		ns.Must(t, func() error { s, err = New(context.Background(), c); return nil })
 		return s, err
 	}
 	first, err := start(func(*Config) {})
@@ -239,5 +232,5 @@ func TestAServerThatCannotStartSaysWhy(t *testing.T) {
 	if err := second.Run(ctx); err != nil {
 		t.Errorf("got %v from a server that was stopped; want nothing", err)
 	}
-	second.sender.add(outgoing{}) // the store's committer may come after the end
+	second.sender.outbox.Add(outgoing{}) // the store's committer may come after the end
 }

@@ -23,8 +23,6 @@ type Query struct {
 	Ours netip.Addr
 	// Wanted is the address the client asks for; zero for none.
 	Wanted netip.Addr
-	// Link is the index of the interface that the packet came by.
-	Link int
 	// Circuit and Remote are what the relay agent tells of where the client is attached, in hex (RFC 3046, 3.1 and
 	// 3.2); empty for nothing.
 	Circuit, Remote string
@@ -58,6 +56,8 @@ type View struct {
 	Free netip.Addr
 	// BootURL is the base URL of the boot server.
 	BootURL string
+	// SecureBoot says that UEFI gets loaders that firmware with Secure Boot runs.
+	SecureBoot bool
 }
 
 // Answer is everything one packet causes. The lease on Drop is forgotten first, then Lease stored, and only then

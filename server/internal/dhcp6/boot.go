@@ -25,7 +25,7 @@ func (x *exchange) tellBoot(set func(dhcpv6.Option)) {
 		return // one is no use without the other, and says that the boot file is not ours to name
 	}
 	client, class := x.bootClient()
-	named := boot.NameFor(client, x.v.BootURL)
+	named := boot.NameFor(client, x.v.BootURL, x.v.SecureBoot)
 	switch {
 	case named.File == "", client.IPXE && client.MAC == "": // a script is found by the machine's MAC address
 		return

@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 // rack is what the real clients of these tests are served from.
@@ -27,17 +28,17 @@ func rack(cidr string) *metal.Subnet {
 }
 
 // near is a server's namespace, and a client's on the same wire.
-func near(t *testing.T) (store *memory, client string, log *output) {
+func near(t *testing.T) (store *memory, client netns.Space, log *netns.Output) {
 	t.Helper()
-	server, client := namespace(t, "s"), namespace(t, "c")
+	server, client := netns.New(t, "s").WithoutDAD(t), netns.New(t, "c").WithoutDAD(t)
 	wire(t, server, "eth0", client, "eth0")
-	sh(t, server, "ip addr add fd00:31::1/64 dev eth0 nodad")
+	server.Run(t, "ip addr add fd00:31::1/64 dev eth0 nodad")
 	store = &memory{subnets: []*metal.Subnet{rack("fd00:31::/64")}, assigned: map[string]netip.Addr{}}
 	return store, client, serve(t, server, store)
 }
 
 // dhclient asks until it has a lease, and returns the lease file. It sets no address: its script is true(1).
-func dhclient(t *testing.T, ns string, log *output, options ...string) string {
+func dhclient(t *testing.T, ns netns.Space, log *netns.Output, options ...string) string {
 	t.Helper()
 	dir := t.TempDir()
 	leases := filepath.Join(dir, "leases")
@@ -46,9 +47,9 @@ func dhclient(t *testing.T, ns string, log *output, options ...string) string {
 		t.Fatal(err)
 	}
 	args := append([]string{"dhclient", "-6", "-1", "-d", "-v", "-sf", "/bin/true", "-cf", conf, "-lf", leases, "-pf", filepath.Join(dir, "pid")}, options...)
-	console, _ := program(t, ns, append(args, "eth0")...)
+	console := ns.Start(t, append(args, "eth0")...)
 	var text []byte
-	until(t, "dhclient has a lease", func() bool { text, _ = os.ReadFile(leases); return strings.Contains(string(text), "lease6 {") },
+	netns.Until(t, "dhclient has a lease", func() bool { text, _ = os.ReadFile(leases); return strings.Contains(string(text), "lease6 {") },
 		func() string { return console.String() + log.String() })
 	return string(text)
 }
@@ -63,16 +64,16 @@ func says(t *testing.T, text string, parts ...string) {
 }
 
 // logs waits until the server has logged every part: a client has the answer before the server's line is written.
-func logs(t *testing.T, log *output, parts ...string) {
+func logs(t *testing.T, log *netns.Output, parts ...string) {
 	t.Helper()
 	for _, part := range parts {
-		until(t, "the log has "+part, func() bool { return strings.Contains(log.String(), part) }, log.String)
+		log.Says(t, part)
 	}
 }
 
 func TestPeerDhclientOfAMachine(t *testing.T) {
 	t.Parallel()
-	need(t, "ip", "dhclient")
+	netns.Need(t, "dhclient")
 	store, ns, log := near(t)
 	store.assign(string(mac), ip("fd00:31::10"))
 	text := dhclient(t, ns, log)
@@ -85,7 +86,7 @@ func TestPeerDhclientOfAMachine(t *testing.T) {
 
 func TestPeerDhclientOfAStrangerWithAPrefix(t *testing.T) {
 	t.Parallel()
-	need(t, "ip", "dhclient")
+	netns.Need(t, "dhclient")
 	store, ns, log := near(t)
 	text := dhclient(t, ns, log, "-N", "-P")
 	says(t, text, "iaaddr fd00:31::100 {", "iaprefix fd00:40::/56 {")
@@ -97,7 +98,7 @@ func TestPeerDhclientOfAStrangerWithAPrefix(t *testing.T) {
 
 func TestPeerDhclientOfTwoAddresses(t *testing.T) {
 	t.Parallel()
-	need(t, "ip", "dhclient")
+	netns.Need(t, "dhclient")
 	store, ns, log := near(t)
 	text := dhclient(t, ns, log, "-N", "-N")
 	says(t, text, "iaaddr fd00:31::100 {", "iaaddr fd00:31::101 {")
@@ -108,16 +109,16 @@ func TestPeerDhclientOfTwoAddresses(t *testing.T) {
 
 func TestPeerDhclientOfSettingsOnly(t *testing.T) {
 	t.Parallel()
-	need(t, "ip", "dhclient")
+	netns.Need(t, "dhclient")
 	_, ns, log := near(t)
 	dir := t.TempDir()
 	script := filepath.Join(dir, "script")
 	if err := os.WriteFile(script, []byte("#!/bin/sh\nenv > "+dir+"/$reason\n"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	console, _ := program(t, ns, "dhclient", "-6", "-S", "-1", "-d", "-v", "-sf", script, "-cf", "/dev/null", "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0")
+	console := ns.Start(t, "dhclient", "-6", "-S", "-1", "-d", "-v", "-sf", script, "-cf", "/dev/null", "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid"), "eth0")
 	var text []byte
-	until(t, "dhclient has settings", func() bool { text, _ = os.ReadFile(filepath.Join(dir, "RENEW6")); return len(text) > 0 }, func() string {
+	netns.Until(t, "dhclient has settings", func() bool { text, _ = os.ReadFile(filepath.Join(dir, "RENEW6")); return len(text) > 0 }, func() string {
 		return console.String() + log.String()
 	})
 	says(t, string(text), "new_dhcp6_name_servers=fd00:31::1", "new_dhcp6_domain_search=metal.test. example.org.")
@@ -127,35 +128,26 @@ func TestPeerDhclientOfSettingsOnly(t *testing.T) {
 // and then has it release what it holds.
 func TestPeerDhclientRebootsAndReleases(t *testing.T) {
 	t.Parallel()
-	need(t, "ip", "dhclient")
+	netns.Need(t, "dhclient")
 	store, ns, log := near(t)
 	dir := t.TempDir()
 	args := []string{"dhclient", "-6", "-1", "-d", "-v", "-sf", "/bin/true", "-cf", "/dev/null", "-lf", filepath.Join(dir, "leases"), "-pf", filepath.Join(dir, "pid")}
 	detail := log.String
-	first, process := program(t, ns, append(args, "eth0")...)
-	until(t, "dhclient is bound", func() bool { return strings.Contains(first.String(), "PRC: Bound") }, func() string { return first.String() + log.String() })
-	tell(t, process, unix.SIGKILL)
-	second, process := program(t, ns, append(args, "eth0")...)
-	until(t, "dhclient is bound again", func() bool { return strings.Contains(second.String(), "PRC: Bound") }, func() string { return second.String() + log.String() })
+	first := ns.Start(t, append(args, "eth0")...)
+	netns.Until(t, "dhclient is bound", func() bool { return strings.Contains(first.String(), "PRC: Bound") }, func() string { return first.String() + log.String() })
+	first.Signal(unix.SIGKILL)
+	second := ns.Start(t, append(args, "eth0")...)
+	netns.Until(t, "dhclient is bound again", func() bool { return strings.Contains(second.String(), "PRC: Bound") }, func() string { return second.String() + log.String() })
 	logs(t, log, "message=CONFIRM reply=REPLY")
-	tell(t, process, unix.SIGKILL)
-	third, _ := program(t, ns, append(args, "-r", "eth0")...)
-	until(t, "the lease is released", func() bool { return len(store.held()) == 0 }, func() string { return third.String() + detail() })
-}
-
-// tell sends a running program a signal.
-func tell(t *testing.T, p *os.Process, signal os.Signal) {
-	t.Helper()
-	if err := p.Signal(signal); err != nil {
-		t.Fatal(err)
-	}
+	second.Signal(unix.SIGKILL)
+	third := ns.Start(t, append(args, "-r", "eth0")...)
+	netns.Until(t, "the lease is released", func() bool { return len(store.held()) == 0 }, func() string { return third.String() + detail() })
 }
 
 // TestPeerDhcpcd has a client that does rapid commit by itself, and asks for a prefix.
 func TestPeerDhcpcd(t *testing.T) {
 	t.Parallel()
-	need(t, "ip")
-	command := peer(t, "dhcpcd")
+	command := netns.Peer(t, "usr/sbin/dhcpcd")
 	store, ns, log := near(t)
 	dir := t.TempDir()
 	conf, script := filepath.Join(dir, "conf"), filepath.Join(dir, "script")
@@ -166,9 +158,9 @@ func TestPeerDhcpcd(t *testing.T) {
 	if err := os.WriteFile(conf, []byte(text), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	console, _ := program(t, ns, append(command, "-6", "-B", "-d", "-f", conf, "-c", script, "eth0")...)
+	console := ns.Start(t, append(command, "-6", "-B", "-d", "-f", conf, "-c", script, "eth0")...)
 	env := func() string { text, _ := os.ReadFile(filepath.Join(dir, "env")); return string(text) }
-	until(t, "dhcpcd is bound", func() bool { return strings.Contains(env(), "reason=BOUND6") }, func() string { return console.String() + log.String() })
+	netns.Until(t, "dhcpcd is bound", func() bool { return strings.Contains(env(), "reason=BOUND6") }, func() string { return console.String() + log.String() })
 	says(t, env(), "new_dhcp6_ia_na1_ia_addr1=fd00:31::100", "new_dhcp6_ia_pd1_prefix1=fd00:40::", "new_dhcp6_name_servers=fd00:31::1",
 		"new_dhcp6_domain_search=metal.test example.org")
 	if held := store.held(); len(held) != 2 {
@@ -180,19 +172,19 @@ func TestPeerDhcpcd(t *testing.T) {
 // TestPeerDhcrelay has ISC's relay agent between us and the client, which is on a network of its own.
 func TestPeerDhcrelay(t *testing.T) {
 	t.Parallel()
-	need(t, "ip", "dhcrelay", "dhclient")
-	server, relay, client := namespace(t, "s"), namespace(t, "r"), namespace(t, "c")
+	netns.Need(t, "dhcrelay", "dhclient")
+	server, relay, client := netns.New(t, "s").WithoutDAD(t), netns.New(t, "r").WithoutDAD(t), netns.New(t, "c").WithoutDAD(t)
 	wire(t, relay, "down0", client, "eth0")
 	wire(t, server, "eth0", relay, "up0")
-	sh(t, server, "ip addr add fd00:31::1/64 dev eth0 nodad")
-	sh(t, server, "ip route add fd00:10::/64 via fd00:31::2")
-	sh(t, relay, "ip addr add fd00:31::2/64 dev up0 nodad")
-	sh(t, relay, "ip addr add fd00:10::1/64 dev down0 nodad")
-	sh(t, relay, "sysctl -q -w net.ipv6.conf.all.forwarding=1")
+	server.Run(t, "ip addr add fd00:31::1/64 dev eth0 nodad")
+	server.Run(t, "ip route add fd00:10::/64 via fd00:31::2")
+	relay.Run(t, "ip addr add fd00:31::2/64 dev up0 nodad")
+	relay.Run(t, "ip addr add fd00:10::1/64 dev down0 nodad")
+	relay.Run(t, "sysctl -q -w net.ipv6.conf.all.forwarding=1")
 	store := &memory{subnets: []*metal.Subnet{rack("fd00:31::/64"), rack("fd00:10::/64")}, assigned: map[string]netip.Addr{}}
 	log := serve(t, server, store)
-	console, _ := program(t, relay, "dhcrelay", "-6", "-d", "--no-pid", "-I", "-l", "down0", "-u", "fd00:31::1%up0")
-	until(t, "dhcrelay listens", func() bool { return strings.Contains(console.String(), "Sending on") }, console.String)
+	console := relay.Start(t, "dhcrelay", "-6", "-d", "--no-pid", "-I", "-l", "down0", "-u", "fd00:31::1%up0")
+	netns.Until(t, "dhcrelay listens", func() bool { return strings.Contains(console.String(), "Sending on") }, console.String)
 	says(t, dhclient(t, client, log), "iaaddr fd00:10::100 {")
 	held := store.held()
 	if len(held) != 1 || held[0].Relay != ip("fd00:10::1") || held[0].MAC != mac || held[0].Circuit == "" {
@@ -203,7 +195,7 @@ func TestPeerDhcrelay(t *testing.T) {
 // TestPeerPerfdhcp has Kea's load generator act as many clients.
 func TestPeerPerfdhcp(t *testing.T) {
 	t.Parallel()
-	need(t, "ip", "perfdhcp")
+	netns.Need(t, "perfdhcp")
 	for _, c := range []struct{ name, options string }{
 		{"by four messages", ""}, {"by a relay agent", "-A 1"}, {"with prefixes", "-e address-and-prefix"},
 	} {
@@ -211,7 +203,7 @@ func TestPeerPerfdhcp(t *testing.T) {
 			t.Parallel()
 			store, ns, _ := near(t)
 			const sent = "40"
-			out := sh(t, ns, "perfdhcp -6 -r 40 -R 30 -n "+sent+" -l eth0 -W 2000000 "+c.options+" all")
+			out := ns.Run(t, "perfdhcp -6 -r 40 -R 30 -n "+sent+" -l eth0 -d 30 -W 8000000 "+c.options+" all")
 			for _, exchange := range []string{"SOLICIT-ADVERTISE", "REQUEST-REPLY"} {
 				_, part, _ := strings.Cut(out, exchange)
 				for _, line := range []string{"sent packets: " + sent, "received packets: " + sent} {

@@ -9,10 +9,12 @@ import (
 	"log/slog"
 	"net"
 	"net/netip"
+	"runtime"
 	"time"
 
 	"github.com/insomniacslk/dhcp/dhcpv6"
 	"golang.org/x/net/ipv6"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/udp"
@@ -35,13 +37,25 @@ type Config struct {
 // Server answers on one interface.
 type Server struct {
 	conn   *udp.Conn
+	outbox *udp.Outbox[outgoing]
 	cfg    Config
 	duid   dhcpv6.DUID
 	limits *limiter
 	log    *slog.Logger
 }
 
-const workers = 16
+// outgoing is a reply on its way, and the request that it answers.
+type outgoing struct {
+	p     *Packet
+	reply *dhcpv6.Message
+}
+
+const (
+	// mostWorkers decide at once at most. More than there are processor cores would only hand packets around.
+	mostWorkers = 8
+	// sendQueue is how many replies may wait for being sent; more are lost, and their clients ask again.
+	sendQueue = 4096
+)
 
 // New listens on port 547 of an interface, for clients and relay agents.
 func New(ctx context.Context, cfg Config) (*Server, error) {
@@ -64,16 +78,21 @@ func New(ctx context.Context, cfg Config) (*Server, error) {
 			return nil, errors.Join(fmt.Errorf("join %s on %s for DHCPv6: %w", group, cfg.Interface, err), conn.Close())
 		}
 	}
-	return &Server{conn: conn, cfg: cfg, duid: duid, limits: newLimiter(), log: cfg.Log}, nil
+	return &Server{conn: conn, outbox: udp.NewOutbox[outgoing](sendQueue), cfg: cfg, duid: duid, limits: newLimiter(), log: cfg.Log}, nil
 }
 
 // Close closes the socket of a server that is not run.
 func (s *Server) Close() error { return s.conn.Close() }
 
-// Run answers until ctx ends.
+// Run answers until ctx ends. Store may call done after it has returned: that reply is not sent.
 func (s *Server) Run(ctx context.Context) error {
 	seed := maphash.MakeSeed()
-	return udp.ServeBy(ctx, s.conn, workers, func(d udp.Datagram) uint64 { return maphash.Bytes(seed, duidOf(d.Payload)) }, s.handle)
+	client := func(d udp.Datagram) uint64 { return maphash.Bytes(seed, duidOf(d.Payload)) }
+	g, ctx := errgroup.WithContext(ctx)
+	g.Go(func() error { return udp.ServeBy(ctx, s.conn, min(runtime.NumCPU(), mostWorkers), client, s.handle) })
+	g.Go(func() error { return s.outbox.Run(ctx, s.conn.Batch(s.fail), send) })
+	g.Go(func() error { return s.report(ctx) })
+	return g.Wait()
 }
 
 func (s *Server) handle(_ context.Context, d udp.Datagram) {
@@ -104,7 +123,7 @@ func (s *Server) handle(_ context.Context, d udp.Datagram) {
 
 func (s *Server) done(p *Packet, a Answer, err error) {
 	if err == nil && a.Reply != nil {
-		err = s.send(p, a.Reply)
+		s.outbox.Add(outgoing{p, a.Reply})
 	}
 	log, why := s.log.Debug, a.Why
 	switch {
@@ -115,9 +134,8 @@ func (s *Server) done(p *Packet, a Answer, err error) {
 	case !s.log.Enabled(context.Background(), slog.LevelDebug):
 		return // thousands a second: not even the text is made
 	}
-	shared := []byte{0} // no client's: a DUID is longer
-	if (err != nil || a.Fault) && !s.limits.allow(shared, time.Now()) {
-		return // a flood of faults is not to fill the disk
+	if (err != nil || a.Fault) && !s.mayComplain() {
+		return
 	}
 	reply := "none"
 	if a.Reply != nil {
@@ -126,12 +144,43 @@ func (s *Server) done(p *Packet, a Answer, err error) {
 	log("dhcpv6", "duid", p.client(), "message", p.Message.MessageType.String(), "reply", reply, "from", p.From.Addr(), "why", why)
 }
 
+// mayComplain says whether one more fault may be logged: a flood of them is not to fill the disk.
+func (s *Server) mayComplain() bool {
+	shared := []byte{0} // no client's: a DUID is longer
+	return s.limits.allow(shared, time.Now())
+}
+
 // send leaves the source address to the kernel: relay agents and clients look at none, but one that a packet was sent
 // to is taken where it is ours.
-func (s *Server) send(p *Packet, reply *dhcpv6.Message) error {
-	to, by := p.Destination(), 0
+func send(o outgoing, batch *udp.Batch) {
+	to, by := o.p.Destination(), 0
 	if to.Addr().IsLinkLocalUnicast() {
-		by = p.IfIndex
+		by = o.p.IfIndex
 	}
-	return s.conn.WriteTo(p.Wrap(reply), to, p.To, by)
+	batch.Put(to, o.p.To, by, func(memory []byte) []byte { return append(memory, o.p.Wrap(o.reply)...) })
+}
+
+// fail logs that a reply could not be sent. Anybody can make up a relay agent that no route leads to.
+func (s *Server) fail(to netip.AddrPort, err error) {
+	if s.mayComplain() {
+		s.log.Error("send a DHCPv6 reply", "to", to, "error", err)
+	}
+}
+
+// report logs once a minute how many replies were lost in it.
+func (s *Server) report(ctx context.Context) error {
+	var last uint64
+	tick := time.NewTicker(time.Minute)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-tick.C:
+		}
+		if now := s.outbox.Lost(); now != last {
+			s.log.Warn("DHCPv6 replies were dropped; their clients ask again", "interface", s.cfg.Interface, "sender_behind", now-last)
+			last = now
+		}
+	}
 }

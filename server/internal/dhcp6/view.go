@@ -79,6 +79,8 @@ type View struct {
 	Options metal.DHCPOptions
 	// BootURL is the base URL of the boot server, as in http://[fd00:31::1]:7080.
 	BootURL string
+	// SecureBoot says that UEFI gets loaders that firmware with Secure Boot runs.
+	SecureBoot bool
 }
 
 // Answer is everything one packet causes. The leases of Drop are forgotten first, then Leases stored, and only then

@@ -204,7 +204,7 @@ func FuzzCache(f *testing.F) {
 		}
 		c := newCache(2, 1<<20)
 		c.put(keyFor(q), got, noon)
-		forwarder := newForwarder(Forward{}, labSelf)
+		forwarder := NewForwarder(Forward{}, labSelf).forServer(labSelf)
 		m, how := c.get(keyFor(q), noon.Add(time.Duration(after%100_000)*time.Second))
 		if how == absent {
 			return

@@ -34,11 +34,11 @@ type Server struct {
 
 // Config is what a server does besides answering from its zones. The zero value is nothing.
 type Config struct {
-	Forward  Forward
-	Keys     Keys      // that requests are signed with; nil is none
-	Updater  Updater   // that DNS UPDATEs are made by; nil makes none
-	Limit    RateLimit // of answers by UDP
-	QueryLog bool      // log each request
+	Forwarder *Forwarder // that asks others for names that are not ours; nil asks nobody
+	Keys      Keys       // that requests are signed with; nil is none
+	Updater   Updater    // that DNS UPDATEs are made by; nil makes none
+	Limit     RateLimit  // of answers by UDP
+	QueryLog  bool       // log each request
 }
 
 // New makes a server on conns and listeners, which it closes when it ends. It looks at one moment of zones for each
@@ -46,7 +46,7 @@ type Config struct {
 func New(conns []*udp.Conn, listeners []net.Listener, zones Zones, self Self, config Config, log *slog.Logger) *Server {
 	return &Server{
 		conns: conns, listeners: listeners, zones: zones, self: self, config: config,
-		forwarder: newForwarder(config.Forward, self), limiter: newLimiter(config.Limit),
+		forwarder: config.Forwarder.forServer(self), limiter: newLimiter(config.Limit),
 		updates: newSlots(maxUpdates), transfers: newSlots(maxTransfers),
 		tcp: make(chan struct{}, maxConnections),
 		log: log,
@@ -72,7 +72,7 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	err := group.Wait()
 	s.updates.wait()
-	s.forwarder.close()
+	s.forwarder.wait()
 	sending.Wait()
 	return err
 }

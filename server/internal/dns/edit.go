@@ -88,14 +88,8 @@ func relative(fqdn, apex string) (string, bool) {
 	if !ok {
 		return "", false
 	}
-	for label := range strings.SplitSeq(strings.TrimPrefix(within, "*."), ".") {
-		if label == "*" && within == "*" {
-			continue
-		}
-		if label == "" || label[0] == '-' || label[len(label)-1] == '-' ||
-			strings.Trim(label, "abcdefghijklmnopqrstuvwxyz0123456789-_/") != "" {
-			return "", false
-		}
+	if within != "*" && zone.CheckName(strings.TrimPrefix(within, "*.")) != nil {
+		return "", false
 	}
 	return within, true
 }
@@ -182,6 +176,9 @@ func inClass(rr dns.RR) dns.RR {
 // add adds one record. All records of a set have one TTL, the last one given (RFC 2181, section 5.2).
 func (n *edited) add(rr dns.RR, zoneTTL uint32) int {
 	h := rr.Header()
+	if zone.CheckValue(rr) != nil {
+		return dns.RcodeRefused // as by the API
+	}
 	switch h.Rrtype {
 	case dns.TypeA, dns.TypeAAAA, dns.TypeCNAME:
 		if n.isForeign(dns.TypeA, dns.TypeAAAA, dns.TypeCNAME) {

@@ -3,6 +3,7 @@ package dns
 import (
 	"context"
 	"crypto/x509"
+	"errors"
 	"net/netip"
 	"strings"
 	"sync/atomic"
@@ -27,20 +28,20 @@ type Forward struct {
 	Roots     *x509.CertPool // who signs the certificates of upstreams; nil is whom this machine trusts
 }
 
-// forwarder asks upstreams, for so many requests at once, and remembers what they said.
-type forwarder struct {
-	*slots
+// A Forwarder asks upstreams, for so many requests at once, and remembers what they said, for all the servers that it
+// is given to. It must be closed after they have ended.
+type Forwarder struct {
 	config    Forward
 	self      Self
 	upstreams []*upstream
 	cache     *cache
 	flights   singleflight.Group // by cacheKey
-	hits      atomic.Uint64
-	asked     atomic.Uint64
+	asking    *slots
 }
 
-func newForwarder(config Forward, self Self) *forwarder {
-	f := &forwarder{slots: newSlots(maxForwarded), config: config, self: self, cache: newCache(maxCacheEntries, maxCacheBytes)}
+// NewForwarder makes a forwarder; self is what its answers tell of us.
+func NewForwarder(config Forward, self Self) *Forwarder {
+	f := &Forwarder{asking: newSlots(maxForwarded), config: config, self: self, cache: newCache(maxCacheEntries, maxCacheBytes)}
 	for _, u := range config.Upstreams {
 		one := &upstream{Upstream: u}
 		if u.Name != "" {
@@ -51,19 +52,34 @@ func newForwarder(config Forward, self Self) *forwarder {
 	return f
 }
 
-// serves says whether the client's other questions are forwarded.
-func (f *forwarder) serves(client netip.Addr) bool {
-	return len(f.upstreams) > 0 && within(f.config.Allow, client)
-}
-
-// close waits for all requests, and ends the connections.
-func (f *forwarder) close() {
-	f.wait()
+// Close ends the connections to upstreams.
+func (f *Forwarder) Close() {
 	for _, u := range f.upstreams {
 		if u.tls != nil {
 			u.tls.close()
 		}
 	}
+}
+
+// forwarder is a Forwarder for one server, which counts and waits for its own requests.
+type forwarder struct {
+	*Forwarder
+	*slots
+	hits  atomic.Uint64
+	asked atomic.Uint64
+}
+
+// forServer makes a share of f; a nil one asks nobody.
+func (f *Forwarder) forServer(self Self) *forwarder {
+	if f == nil {
+		f = NewForwarder(Forward{}, self)
+	}
+	return &forwarder{Forwarder: f, slots: f.asking.share()}
+}
+
+// serves says whether the client's other questions are forwarded.
+func (f *forwarder) serves(client netip.Addr) bool {
+	return len(f.upstreams) > 0 && within(f.config.Allow, client)
 }
 
 // known answers q from the cache, if that can be done without asking.
@@ -85,12 +101,20 @@ func (f *forwarder) answer(ctx context.Context, q *dns.Msg) (*dns.Msg, error) {
 	}
 	key := keyFor(q)
 	flight := key.name + " " + dns.Type(key.qtype).String() + string([]byte{' ', bit(key.do), bit(key.cd)})
-	got, err, _ := f.flights.Do(flight, func() (any, error) {
-		msg, old, err := f.lookup(ctx, q, key)
-		return result{msg, old}, err
-	})
-	r := got.(result)
-	return f.relay(q, r.msg, r.old), err
+	for {
+		led := false
+		got, err, _ := f.flights.Do(flight, func() (any, error) {
+			led = true
+			msg, old, err := f.lookup(ctx, q, key)
+			return result{msg, old}, err
+		})
+		// Another server that asked for all of us, and was stopped meanwhile, has no answer for us.
+		if errors.Is(err, context.Canceled) && !led && ctx.Err() == nil {
+			continue
+		}
+		r := got.(result)
+		return f.relay(q, r.msg, r.old), err
+	}
 }
 
 func bit(b bool) byte {

@@ -209,7 +209,7 @@ func TestASlowUpstreamHoldsUpNoAnswerOfOurOwn(t *testing.T) {
 }
 
 func TestMoreForwardedRequestsThanAllowedFail(t *testing.T) {
-	f := newForwarder(Forward{}, labSelf)
+	f := NewForwarder(Forward{}, labSelf).forServer(labSelf)
 	release := make(chan struct{})
 	for i := range maxForwarded {
 		if !f.start(func() { <-release }) {

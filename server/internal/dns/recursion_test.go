@@ -1,6 +1,8 @@
 package dns
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"sync"
@@ -14,7 +16,7 @@ import (
 func TestAnAnswerIsRemembered(t *testing.T) {
 	var asked atomic.Int64
 	from := upstreamOf(t, func(q *dns.Msg) *dns.Msg { asked.Add(1); return wwwOnly(q) })
-	server, addr, _ := serveWith(t, rack(t), Config{Forward: Forward{Upstreams: []Upstream{{Addr: from}}, Allow: loopback}})
+	server, addr, _ := serveWith(t, rack(t), Config{Forwarder: NewForwarder(Forward{Upstreams: []Upstream{{Addr: from}}, Allow: loopback}, labSelf)})
 	for _, name := range []string{"www.example.com.", "WWW.example.com.", "www.example.com."} {
 		answer := ask(t, addr, recursive(t, name+" A"))
 		if len(answer.Answer) != 1 || answer.Answer[0].Header().Name != name || answer.Question[0].Name != name {
@@ -34,7 +36,7 @@ func TestWhoAsksTheSameAtOnceWaitsForOneAnswer(t *testing.T) {
 	var asked atomic.Int64
 	release := make(chan struct{})
 	from := upstreamOf(t, func(q *dns.Msg) *dns.Msg { asked.Add(1); <-release; return wwwOnly(q) })
-	f := newForwarder(Forward{Upstreams: []Upstream{{Addr: from}}, Allow: loopback}, labSelf)
+	f := NewForwarder(Forward{Upstreams: []Upstream{{Addr: from}}, Allow: loopback}, labSelf).forServer(labSelf)
 	var running sync.WaitGroup
 	for range crowd {
 		running.Go(func() {
@@ -52,7 +54,7 @@ func TestWhoAsksTheSameAtOnceWaitsForOneAnswer(t *testing.T) {
 }
 
 func TestOldAnswersAreUsedWhileUpstreamsFail(t *testing.T) {
-	f := newForwarder(Forward{Upstreams: []Upstream{{Addr: upstreamOf(t, func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure) })}}}, labSelf)
+	f := NewForwarder(Forward{Upstreams: []Upstream{{Addr: upstreamOf(t, func(q *dns.Msg) *dns.Msg { return new(dns.Msg).SetRcode(q, dns.RcodeServerFailure) })}}}, labSelf).forServer(labSelf)
 	q := recursive(t, "www.example.com. A")
 	q.SetEdns0(1232, false)
 	f.cache.put(keyFor(q), said(t, "www.example.com. A", 0, "www.example.com. 60 A 192.0.2.80"), time.Now().Add(-2*time.Minute))
@@ -75,7 +77,7 @@ func TestASlowUpstreamIsNotWaitedForAlone(t *testing.T) {
 	release := make(chan struct{})
 	slow := upstreamOf(t, func(q *dns.Msg) *dns.Msg { <-release; return nil })
 	good := upstreamOf(t, wwwOnly)
-	f := newForwarder(Forward{Upstreams: []Upstream{{Addr: slow}, {Addr: good}}}, labSelf)
+	f := NewForwarder(Forward{Upstreams: []Upstream{{Addr: slow}, {Addr: good}}}, labSelf).forServer(labSelf)
 	defer close(release)
 	if m, err := f.answer(t.Context(), recursive(t, "www.example.com. A")); err != nil || len(m.Answer) != 1 {
 		t.Errorf("got %v, %v; want the answer of the second", m, err)
@@ -83,7 +85,7 @@ func TestASlowUpstreamIsNotWaitedForAlone(t *testing.T) {
 }
 
 func TestOnlyWhoAsksIsToldThatAnAnswerIsValidated(t *testing.T) {
-	f := newForwarder(Forward{}, labSelf)
+	f := NewForwarder(Forward{}, labSelf).forServer(labSelf)
 	got := said(t, "www.example.com. A", 0, "www.example.com. 60 A 192.0.2.80")
 	got.AuthenticatedData = true
 	plain, wanting := recursive(t, "www.example.com. A"), recursive(t, "www.example.com. A")
@@ -191,5 +193,67 @@ func TestAFloodOfOneQuestionIsLimitedOverTheWire(t *testing.T) {
 	}
 	if stats := server.Stats(); stats.Limited != 0 || stats.UDP != 20 {
 		t.Errorf("got %+v; want none limited", stats)
+	}
+}
+
+// TestServersShareWhatTheyLookedUp has two servers with one forwarder ask an upstream once, and go on alone.
+func TestServersShareWhatTheyLookedUp(t *testing.T) {
+	var asked atomic.Int32
+	from := upstreamOf(t, func(q *dns.Msg) *dns.Msg {
+		asked.Add(1)
+		return wwwOnly(q)
+	})
+	shared := NewForwarder(Forward{Upstreams: []Upstream{{Addr: from}}, Allow: loopback}, labSelf)
+	t.Cleanup(shared.Close)
+	first, second := shared.forServer(labSelf), shared.forServer(labSelf)
+	q := new(dns.Msg).SetQuestion("www.example.com.", dns.TypeA)
+	if m, err := first.answer(t.Context(), q); err != nil || len(m.Answer) != 1 {
+		t.Fatalf("got %v, %v; want the upstream's answer", m, err)
+	}
+	first.wait() // as when the interface of the first goes away
+	if m, ok := second.known(q, time.Now()); !ok || len(m.Answer) != 1 {
+		t.Errorf("got %v, %v; want what the first has looked up", m, ok)
+	}
+	if asked.Load() != 1 || first.asked.Load() != 1 || second.hits.Load() != 1 || first.hits.Load() != 0 {
+		t.Errorf("got %d questions, %d of them the first's, and %d and %d hits; want 1, 1, 0 and 1", asked.Load(), first.asked.Load(), first.hits.Load(), second.hits.Load())
+	}
+}
+
+// TestAServerThatIsStoppedTakesNoAnswerFromAnother has the one that asks for both end before the upstream answers.
+func TestAServerThatIsStoppedTakesNoAnswerFromAnother(t *testing.T) {
+	came, goOn := make(chan struct{}, 2), make(chan struct{})
+	from := upstreamOf(t, func(q *dns.Msg) *dns.Msg {
+		came <- struct{}{}
+		<-goOn
+		return wwwOnly(q)
+	})
+	shared := NewForwarder(Forward{Upstreams: []Upstream{{Addr: from}}, Allow: loopback}, labSelf)
+	t.Cleanup(shared.Close)
+	first, second := shared.forServer(labSelf), shared.forServer(labSelf)
+	q := new(dns.Msg).SetQuestion("www.example.com.", dns.TypeA)
+	ctx, stop := context.WithCancel(t.Context())
+	failed := make(chan error, 1)
+	go func() {
+		_, err := first.answer(ctx, q)
+		failed <- err
+	}()
+	<-came
+	answered := make(chan error, 1)
+	go func() {
+		for { // on a busy machine the upstream may be too slow as well
+			m, err := second.answer(t.Context(), q)
+			if len(m.Answer) == 1 || errors.Is(err, context.Canceled) {
+				answered <- err
+				return
+			}
+		}
+	}()
+	stop()
+	if err := <-failed; err == nil {
+		t.Error("got no error of a request that was given up")
+	}
+	close(goOn)
+	if err := <-answered; err != nil {
+		t.Errorf("got %v; want the answer", err)
 	}
 }

@@ -10,6 +10,9 @@ type slots struct {
 
 func newSlots(n int) *slots { return &slots{free: make(chan struct{}, n)} }
 
+// share makes slots that are of the same number, and waited for apart.
+func (s *slots) share() *slots { return &slots{free: s.free} }
+
 // take takes a slot, if one is free.
 func (s *slots) take() bool {
 	select {

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -94,13 +93,26 @@ func (f *Fleet) deployNew(tx *store.Tx, m *metal.Machine, d *metal.Deployment, b
 	if err != nil {
 		return err
 	}
+	var keys map[string]string
+	if spec.Storage, keys, err = withKeys(spec.Storage, nil, body.StorageKeys, nil); err != nil {
+		return err
+	}
 	d.Spec = spec
 	image, err := check(tx, m, spec)
 	if err != nil {
 		return err
 	}
 	pin(d, image)
+	if err := checkNetwork(tx, m, spec.Network); err != nil {
+		return err
+	}
+	if d.StoragePlan, err = describeLayout(tx, m, d, spec, image); err != nil {
+		return err
+	}
 	if err := tx.InsertDeployment(d); err != nil {
+		return err
+	}
+	if err := tx.SetStorageKeys(d.ID, keys); err != nil {
 		return err
 	}
 	if body.UserData != nil {
@@ -142,7 +154,7 @@ func (f *Fleet) UpdateDeployment(ctx context.Context, in api.UpdateDeploymentReq
 }
 
 func (f *Fleet) put(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body api.DeploymentBody) error {
-	impact, spec, image, err := plan(tx, m, d, body)
+	impact, spec, keys, image, err := plan(tx, m, d, body)
 	if err != nil {
 		return err
 	}
@@ -156,7 +168,13 @@ func (f *Fleet) put(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body ap
 	if image != nil {
 		pin(d, image)
 	}
+	if impact.Action == "deploy" {
+		d.StoragePlan = impact.Storage
+	}
 	if err := tx.SaveDeployment(d); err != nil {
+		return err
+	}
+	if err := tx.SetStorageKeys(d.ID, keys); err != nil {
 		return err
 	}
 	if body.UserData != nil {
@@ -181,7 +199,7 @@ func (f *Fleet) PlanDeployment(ctx context.Context, in api.PlanDeploymentRequest
 		if err != nil {
 			return err
 		}
-		impact, _, _, err = plan(tx, m, d, in.Body)
+		impact, _, _, _, err = plan(tx, m, d, in.Body)
 		return err
 	})
 	return impact, err
@@ -189,28 +207,39 @@ func (f *Fleet) PlanDeployment(ctx context.Context, in api.PlanDeploymentRequest
 
 // plan decides what a new spec does to a machine. The image is resolved again, and returned, only when another one is
 // named or the trigger asks for a new installation: what the name points to later changes nothing by itself.
-func plan(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body api.DeploymentBody) (metal.Impact, metal.DeploymentSpec, *metal.Image, error) {
-	spec, err := finish(body, d.Spec.UserDataSHA256)
-	if err != nil {
-		return metal.Impact{}, spec, nil, err
+// The keys are those to be stored with the spec.
+func plan(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body api.DeploymentBody) (impact metal.Impact, spec metal.DeploymentSpec, keys map[string]string, image *metal.Image, err error) {
+	if spec, err = finish(body, d.Spec.UserDataSHA256); err != nil {
+		return impact, spec, nil, nil, err
 	}
-	var image *metal.Image
-	impact := decide(m, d, spec)
+	stored, err := tx.StorageKeys(d.ID)
+	if err != nil {
+		return impact, spec, nil, nil, err
+	}
+	if spec.Storage, keys, err = withKeys(spec.Storage, d.Spec.Storage, body.StorageKeys, stored); err != nil {
+		return impact, spec, nil, nil, err
+	}
+	impact = decide(m, d, spec)
 	asked := impact.Action == "deploy" && slices.Contains(impact.Changes, "trigger")
 	if asked || spec.Image != d.Spec.Image || d.Applied == nil {
 		if image, err = check(tx, m, spec); err != nil {
-			return metal.Impact{}, spec, nil, err
+			return metal.Impact{}, spec, nil, nil, err
 		}
 	} else if err := checkKeys(tx, spec); err != nil {
-		return metal.Impact{}, spec, nil, err
+		return metal.Impact{}, spec, nil, nil, err
 	}
-	if impact.Action == "deploy" {
-		impact.Erases = fmt.Sprintf("the system disk of machine %s", m.Spec.Name)
-		if spec.Disk != "" {
-			impact.Erases = fmt.Sprintf("disk %s of machine %s", spec.Disk, m.Spec.Name)
+	if impact.Action == "deploy" || networkField(spec.Network) != networkField(d.Spec.Network) {
+		if err := checkNetwork(tx, m, spec.Network); err != nil {
+			return metal.Impact{}, spec, nil, nil, err
 		}
 	}
-	return impact, spec, image, nil
+	if impact.Storage, err = planned(tx, m, d, spec, image, impact); err != nil {
+		return metal.Impact{}, spec, nil, nil, err
+	}
+	if impact.Action == "deploy" {
+		impact.Erases = erases(m, spec)
+	}
+	return impact, spec, keys, image, nil
 }
 
 // pin ties a deployment to the content that an image has now.

@@ -9,6 +9,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
+	"github.com/metalform/terraform-provider-metal/server/internal/zone"
 )
 
 // ListDevices lists devices.
@@ -66,7 +67,7 @@ func completeDevice(name string, spec *metal.DeviceSpec) error {
 	}
 	spec.Domain = strings.ToLower(strings.TrimSuffix(spec.Domain, "."))
 	if spec.Domain != "" {
-		if err := checkName(spec.Domain); err != nil {
+		if err := zone.CheckName(spec.Domain); err != nil {
 			return err
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
+	"github.com/metalform/terraform-provider-metal/server/internal/zone"
 )
 
 // ListDNSKeys lists TSIG keys, without their secrets.
@@ -29,7 +30,7 @@ var algorithms = [...]string{"hmac-sha256", "hmac-sha384", "hmac-sha512"}
 
 // PutDNSKey makes or changes a TSIG key. Errors never tell the secret.
 func (f *Fleet) PutDNSKey(ctx context.Context, in api.PutDNSKeyRequest) (out metal.DNSKey, err error) {
-	if err := checkName(in.Name); err != nil {
+	if err := zone.CheckName(in.Name); err != nil {
 		return out, err
 	}
 	algorithm := in.Body.Algorithm

@@ -18,9 +18,10 @@ func fields(s metal.DeploymentSpec) map[string]string {
 		"hostname":          s.Hostname,
 		"ssh_keys":          strings.Join(keys, "\n"),
 		"user_data":         s.UserDataSHA256,
-		"network":           s.Network.Mode,
+		"network":           networkField(s.Network),
 		"kernel_parameters": s.KernelParameters,
 		"disk":              s.Disk,
+		"storage":           storageField(s.Storage),
 		"boot":              s.Boot,
 		"trigger":           s.Trigger,
 	}

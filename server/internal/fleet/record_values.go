@@ -7,14 +7,15 @@ import (
 	"github.com/miekg/dns"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/zone"
 )
 
 // recordValues reads the values of a record set as they stand in a zone file, and returns them in one form: names
 // fully qualified, each value once. TXT values may come without quotes; all of it is one text then.
-func recordValues(zone, fqdn, kind string, values []string) ([]string, error) {
+func recordValues(within, fqdn, kind string, values []string) ([]string, error) {
 	var out []string
 	for _, v := range values {
-		value, err := recordValue(zone, fqdn, kind, v)
+		value, err := recordValue(within, fqdn, kind, v)
 		if err != nil {
 			return nil, err
 		}
@@ -28,7 +29,7 @@ func recordValues(zone, fqdn, kind string, values []string) ([]string, error) {
 	return out, nil
 }
 
-func recordValue(zone, fqdn, kind, value string) (string, error) {
+func recordValue(within, fqdn, kind, value string) (string, error) {
 	text := strings.TrimSpace(value)
 	wrong := func(why string) error {
 		return metal.Errorf(metal.Invalid, "%.200q is not the value of a %s record of %s: %s", value, kind, fqdn, why)
@@ -40,7 +41,7 @@ func recordValue(zone, fqdn, kind, value string) (string, error) {
 		return "", wrong(why)
 	}
 	// The zone parser reads includes and other directives only at the beginning of a line, and there is one line.
-	parser := dns.NewZoneParser(strings.NewReader(dns.Fqdn(fqdn)+" 0 IN "+kind+" "+text+"\n"), dns.Fqdn(zone), "")
+	parser := dns.NewZoneParser(strings.NewReader(dns.Fqdn(fqdn)+" 0 IN "+kind+" "+text+"\n"), dns.Fqdn(within), "")
 	rr, ok := parser.Next()
 	if err := parser.Err(); err != nil || !ok {
 		return "", wrong("it is written otherwise, see RFC 1035 and the one of its type")
@@ -48,8 +49,8 @@ func recordValue(zone, fqdn, kind, value string) (string, error) {
 	if _, more := parser.Next(); more || rr.Header().Rrtype != dns.StringToType[kind] {
 		return "", wrong("it is more than one value")
 	}
-	if why := meaningless(rr); why != "" {
-		return "", wrong(why)
+	if err := zone.CheckValue(rr); err != nil {
+		return "", wrong(err.Error())
 	}
 	return strings.TrimPrefix(rr.String(), rr.Header().String()), nil
 }
@@ -86,44 +87,6 @@ func notAValue(text string) string {
 	}
 	if inQuotes {
 		return "a quote does not end"
-	}
-	return ""
-}
-
-// meaningless says what is wrong with a value that can be written; empty for nothing.
-func meaningless(rr dns.RR) string {
-	var names []string
-	switch r := rr.(type) {
-	case *dns.CNAME:
-		names = []string{r.Target}
-	case *dns.NS:
-		names = []string{r.Ns}
-	case *dns.PTR:
-		names = []string{r.Ptr}
-	case *dns.MX:
-		if r.Mx == "." { // no mail at all (RFC 7505)
-			return ""
-		}
-		names = []string{r.Mx}
-	case *dns.SRV:
-		if r.Target == "." { // no such service (RFC 2782)
-			return ""
-		}
-		names = []string{r.Target}
-	case *dns.CAA:
-		if r.Flag != 0 && r.Flag != 128 { // RFC 8659, 4.1
-			return "the flags of a CAA record are 0 or 128"
-		}
-	case *dns.SSHFP:
-		// RFC 4255, 3.1.2, and RFC 6594: SHA-1 has 20 bytes, SHA-256 has 32.
-		if want := map[uint8]int{1: 40, 2: 64}[r.Type]; want != 0 && len(r.FingerPrint) != want {
-			return "its fingerprint has not the length of its kind"
-		}
-	}
-	for _, name := range names {
-		if err := checkName(strings.ToLower(strings.TrimSuffix(name, "."))); err != nil {
-			return err.Error()
-		}
 	}
 	return ""
 }

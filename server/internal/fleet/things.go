@@ -157,6 +157,9 @@ func (f *Fleet) GetImage(ctx context.Context, in api.GetImageRequest) (out metal
 func (f *Fleet) PutImage(ctx context.Context, in api.PutImageRequest) (out metal.Image, err error) {
 	spec := in.Body
 	completeImage(&spec)
+	if err := checkImage(spec); err != nil {
+		return out, err
+	}
 	if spec.Source != "" {
 		if err := f.cfg.Images.Allowed(spec); err != nil {
 			return out, err
@@ -171,11 +174,14 @@ func (f *Fleet) PutImage(ctx context.Context, in api.PutImageRequest) (out metal
 			return err
 		}
 		was := i.Spec
+		if i.Revision > 0 {
+			completeImage(&was) // one of an older server has no kind
+		}
 		if i.Revision > 0 && i.State != metal.ImageFailed && reflect.DeepEqual(was, spec) {
 			out = *i
 			return nil
 		}
-		fetch := spec.Source != "" && (i.State == metal.ImageFailed || was.Source != spec.Source || was.SHA256 != spec.SHA256 || was.Format != spec.Format)
+		fetch := spec.Source != "" && (i.State == metal.ImageFailed || otherContent(was, spec))
 		i.Spec = spec
 		if fetch {
 			if i.State == metal.ImageImporting {
@@ -186,7 +192,7 @@ func (f *Fleet) PutImage(ctx context.Context, in api.PutImageRequest) (out metal
 				return err
 			}
 			i.State, i.OperationID, i.Failure = metal.ImageImporting, op.ID, nil
-		} else if spec.Source == "" && (was.SHA256 != spec.SHA256 || was.Source != "") { // what it holds is not what is asked for
+		} else if spec.Source == "" && (was.SHA256 != spec.SHA256 || was.SHA512 != spec.SHA512 || was.Kind != spec.Kind || was.Source != "") { // what it holds is not what is asked for
 			i.State, i.Failure = metal.ImageWaiting, nil
 		}
 		if err := tx.PutImage(i); err != nil {
@@ -196,15 +202,6 @@ func (f *Fleet) PutImage(ctx context.Context, in api.PutImageRequest) (out metal
 		return nil
 	})
 	return out, err
-}
-
-func completeImage(spec *metal.ImageSpec) {
-	if spec.Format == "" {
-		spec.Format = "auto"
-	}
-	if spec.Arch == "" {
-		spec.Arch = metal.AMD64
-	}
 }
 
 // UploadImage takes the content of an image that has no source. It answers when the content is converted.

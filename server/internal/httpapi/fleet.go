@@ -36,6 +36,7 @@ type Fleet interface {
 	CreateDeployment(ctx context.Context, in api.CreateDeploymentRequest) (metal.Deployment, error)
 	UpdateDeployment(ctx context.Context, in api.UpdateDeploymentRequest) (metal.Deployment, error)
 	PlanDeployment(ctx context.Context, in api.PlanDeploymentRequest) (metal.Impact, error)
+	PreviewDeployment(ctx context.Context, in api.PreviewDeploymentRequest) (metal.Impact, error)
 	DeleteDeployment(ctx context.Context, in api.ByID) (metal.Operation, error)
 
 	ListPools(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Pool], error)

@@ -29,6 +29,7 @@ func (s *server) register() {
 	handle(s, api.CreateDeployment, f.CreateDeployment)
 	handle(s, api.UpdateDeployment, f.UpdateDeployment)
 	handle(s, api.PlanDeployment, f.PlanDeployment)
+	handle(s, api.PreviewDeployment, f.PreviewDeployment)
 	handle(s, api.DeleteDeployment, f.DeleteDeployment)
 
 	handle(s, api.ListPools, f.ListPools)

@@ -11,6 +11,7 @@ import (
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/image/qcow2"
+	"github.com/metalform/terraform-provider-metal/server/internal/image/vdisk"
 )
 
 // A flaw is what is wrong with a source, as the end of a sentence that begins with "it": "is truncated: ...".
@@ -55,7 +56,7 @@ func (j *job) fault(ctx context.Context, err error) error {
 			code = metal.Invalid // an upload that its sender broke off
 		}
 		return metal.Errorf(code, "cannot import %s: it cannot be read on after %d bytes: %v", j.src.name, j.src.read, j.src.err)
-	case isQcow2(err):
+	case isDisk(err):
 		return metal.Errorf(metal.Invalid, "cannot import %s: it cannot be read: %v", j.src.name, err)
 	case errors.As(err, &f):
 		return &metal.Error{Code: f.code, Message: fmt.Sprintf("cannot import %s: it %s", j.src.name, f.says), Err: f.err}
@@ -63,11 +64,10 @@ func (j *job) fault(ctx context.Context, err error) error {
 	return metal.Errorf(metal.Internal, "cannot import %s: storing it went wrong: %v", j.src.name, err)
 }
 
-// isQcow2 says whether the qcow2 reader found the file wanting.
-func isQcow2(err error) bool {
-	return slices.ContainsFunc([]error{qcow2.ErrUnsupported, qcow2.ErrCorrupt, qcow2.ErrTruncated}, func(known error) bool {
-		return errors.Is(err, known)
-	})
+// isDisk says whether the reader of a disk format found the file wanting.
+func isDisk(err error) bool {
+	known := []error{qcow2.ErrUnsupported, qcow2.ErrCorrupt, qcow2.ErrTruncated, vdisk.ErrUnsupported, vdisk.ErrCorrupt, vdisk.ErrTruncated}
+	return slices.ContainsFunc(known, func(known error) bool { return errors.Is(err, known) })
 }
 
 // isFull says whether an error means that no more can be written to a disk.

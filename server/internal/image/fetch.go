@@ -17,6 +17,8 @@ const (
 	maxRedirects = 10
 	// maxTries is how often in a row a fetch is tried without a byte of progress.
 	maxTries = 6
+	// mirrorTries is the same where there is another place to go on at.
+	mirrorTries = 3
 	// maxIdle is how long a server may send nothing.
 	maxIdle = 60 * time.Second
 )
@@ -64,12 +66,14 @@ func checkRedirect(req *http.Request, via []*http.Request) error {
 	return nil
 }
 
-// A download is the body of a URL, which goes on after broken connections where the server can (RFC 9110, 14).
+// A download is the body of a URL, which goes on after broken connections where the server can (RFC 9110, 14), and at
+// the next of several places that hold the same file where it cannot.
 type download struct {
 	fetcher
 	ctx  context.Context // of the import: a download lives no longer
 	url  *url.URL
-	name string // the URL without credentials
+	name string     // the URL without credentials
+	more []*url.URL // places that were not tried yet
 
 	body   io.ReadCloser
 	req    context.Context // of the request under way
@@ -78,16 +82,17 @@ type download struct {
 	off    int64
 	skip   int64 // bytes of body that come before off
 	size   int64 // negative when the server does not say
-	mark   marks // of the first answer
+	mark   marks // of the first answer of this place
+	moved  bool  // no answer of this place came yet, but one of another did
 	tries  int
 }
 
 // marks tell whether two answers are of the same file.
 type marks struct{ etag, modified string }
 
-// open sends the first request and waits for its answer's head.
-func (f fetcher) open(ctx context.Context, u *url.URL) (*download, error) {
-	d := &download{fetcher: f, ctx: ctx, url: u, name: redact(u), size: -1}
+// open sends the first request and waits for its answer's head. All places, at least one, hold the same file.
+func (f fetcher) open(ctx context.Context, places ...*url.URL) (*download, error) {
+	d := &download{fetcher: f, ctx: ctx, url: places[0], name: redact(places[0]), more: places[1:], size: -1}
 	if err := d.connect(); err != nil {
 		return nil, d.fault(err)
 	}
@@ -144,8 +149,11 @@ func (d *download) connect() error {
 		if err == nil {
 			return nil
 		}
-		if d.tries++; !transient(err) || d.tries >= maxTries {
-			return err
+		if d.tries++; !transient(err) || d.tries >= d.most() {
+			if !d.move() {
+				return err
+			}
+			continue
 		}
 		if err := d.wait(); err != nil {
 			return err
@@ -158,13 +166,35 @@ func (d *download) retry(cause error) error {
 	if d.ctx.Err() != nil {
 		return d.ctx.Err()
 	}
-	if d.tries >= maxTries {
-		return cause
+	if d.tries >= d.most() {
+		if !d.move() {
+			return cause
+		}
+		return d.connect()
 	}
 	if err := d.wait(); err != nil {
 		return err
 	}
 	return d.connect()
+}
+
+// most is how often this place is tried in a row.
+func (d *download) most() int {
+	if len(d.more) > 0 {
+		return mirrorTries
+	}
+	return maxTries
+}
+
+// move goes on at the next place, where there is one and the fetch is still wanted. What was read stays: the checksum,
+// which mirrors need, tells at the end whether both places held the same.
+func (d *download) move() bool {
+	if len(d.more) == 0 || d.ctx.Err() != nil {
+		return false
+	}
+	d.url, d.more = d.more[0], d.more[1:]
+	d.name, d.tries, d.moved = redact(d.url), 0, d.off > 0
+	return true
 }
 
 // wait pauses before the next try.
@@ -220,6 +250,10 @@ func (d *download) exchange(ctx context.Context) (io.ReadCloser, error) {
 // accept checks an answer, and notes where its body begins.
 func (d *download) accept(resp *http.Response) error {
 	mark := marks{resp.Header.Get("ETag"), resp.Header.Get("Last-Modified")}
+	good := resp.StatusCode == http.StatusOK || resp.StatusCode == http.StatusPartialContent
+	if d.moved && good {
+		d.mark, d.moved = mark, false
+	}
 	switch {
 	case resp.StatusCode == http.StatusOK && d.off == 0:
 		d.size, d.mark, d.skip = resp.ContentLength, mark, 0

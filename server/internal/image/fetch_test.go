@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -196,9 +197,9 @@ func TestFetchDoesNotLeaveTLS(t *testing.T) {
 
 func TestFetchLeavesASilentServer(t *testing.T) {
 	file := rawDisk(64 << 10)
-	requests := 0
+	var requests atomic.Int32 // a slow computer may take an answer for silence, and ask once more
 	web := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if requests++; requests == 1 {
+		if requests.Add(1) == 1 {
 			w.Header().Set("Content-Length", strconv.Itoa(len(file)))
 			w.Write(file[:1000])
 			w.(http.Flusher).Flush()
@@ -211,8 +212,8 @@ func TestFetchLeavesASilentServer(t *testing.T) {
 	f := testFetcher()
 	f.idle = 50 * time.Millisecond
 	got, err := fetchAll(t, f, web.URL)
-	if err != nil || !bytes.Equal(got, file) || requests != 2 {
-		t.Errorf("got %d bytes, %v, with %d requests; want the file with 2", len(got), err, requests)
+	if err != nil || !bytes.Equal(got, file) || requests.Load() < 2 {
+		t.Errorf("got %d bytes, %v, with %d requests; want the file with 2 or more", len(got), err, requests.Load())
 	}
 }
 

@@ -8,25 +8,24 @@ import (
 	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
-	"github.com/metalform/terraform-provider-metal/server/internal/image/qcow2"
 )
 
-// Import reads the file that spec names (or upload, where it is not nil), compares its SHA-256 with the one that spec
-// states, unpacks it (gzip, xz, zstd or nothing), takes the disk out of it (raw or qcow2), and stores that under its
-// own digest. It is safe to repeat and to break off: the content appears whole or not at all. progress may be nil; it
+// Import reads the file that spec names (or upload, where it is not nil), compares its SHA-256 and SHA-512 with those that
+// spec states, unpacks it (gzip, xz, zstd, bzip2 or nothing), takes the disk out of it (raw, qcow2, vmdk, vhd or vhdx, or the
+// one disk image in a tar archive), and stores that under its own digest. Where the format tar or squashfs or the
+// kind root is declared, the archive or file system itself is stored. It is safe to repeat and to break off: the content appears whole or not at all. progress may be nil; it
 // is told a rising fraction of the work at most four times a second, where the source's size is known.
 //
 // A source that can never be imported is an Invalid error, a full disk an Exhausted one, and a file that the server's
 // configuration does not allow a Forbidden one. After ctx ended the error is that of ctx.
 func (s *Store) Import(ctx context.Context, spec metal.ImageSpec, upload io.Reader, progress func(float64)) (Content, error) {
 	// The SHA-256 of a raw file that is not packed is the digest of its content: nothing needs to be fetched.
-	if upload == nil && spec.SHA256 != "" && spec.Format != "qcow2" {
-		if f, content, err := s.Open(spec.SHA256); err == nil {
-			f.Close()
+	if upload == nil && spec.SHA256 != "" && spec.SHA512 == "" {
+		if content, ok := s.holds(spec.SHA256, spec.Format); ok {
 			return content, nil
 		}
 	}
-	src, err := s.openSource(ctx, spec.Source, upload)
+	src, err := s.openSource(ctx, spec, upload)
 	if err != nil {
 		return Content{}, err
 	}
@@ -75,24 +74,59 @@ func (j *job) run(ctx context.Context) (Content, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Content{}, j.fault(ctx, err)
 	}
-	format, err := formatOf(head, j.spec.Format)
+	declared := declaredFormat(j.spec, head)
+	form, err := formatOf(head, declared)
 	if err != nil {
 		return Content{}, j.fault(ctx, err)
 	}
-	if format == "qcow2" {
-		return j.qcow2(ctx, disk, kind == plain)
+	limit := &limited{r: disk, left: j.store.opts.MaxBytes, over: j.store.tooLarge(-1)}
+	var rest io.Reader // of an archive, behind its disk
+	if form == tarball && (declared == "" || declared == "auto") {
+		rest = limit
+		if disk, head, err = firstMember(limit); err == nil {
+			form, err = formatOf(head, "auto")
+		}
+		if err != nil {
+			return Content{}, j.fault(ctx, err)
+		}
 	}
-	if err := checkHead(head); err != nil {
+	if form.mapped() {
+		return j.mapped(ctx, form, disk, kind == plain && rest == nil)
+	}
+	check, err := newCheck(form, head)
+	if err != nil {
 		return Content{}, j.fault(ctx, err)
 	}
+	defer check.end()
 	j.src.seen = func(n int64) { j.meter.at(n, j.src.size) }
-	bounded := &limited{r: disk, left: j.store.opts.MaxBytes, over: j.store.tooLarge(-1)}
-	return j.keep(ctx, &packer{stream: withContext{ctx, bounded}}, func(raw int64) error {
-		if err := checkSize(raw); err != nil {
+	if rest == nil {
+		disk = bufio.NewReaderSize(limit, readBuffer)
+	}
+	return j.keep(ctx, &packer{stream: withContext{ctx, check.watch(disk)}}, func(raw int64) error {
+		if err := check.whole(raw); err != nil {
 			return err
+		}
+		if rest != nil {
+			if _, err := io.Copy(io.Discard, withContext{ctx, rest}); err != nil {
+				return err
+			}
 		}
 		return j.verify(ctx, in)
 	})
+}
+
+// declaredFormat is the format that spec declares of content that begins with head: an archive or a file system of
+// kind root is taken for what it is.
+func declaredFormat(spec metal.ImageSpec, head []byte) string {
+	if spec.Kind != metal.ImageRoot || (spec.Format != "" && spec.Format != "auto") {
+		return spec.Format
+	}
+	for _, root := range []format{tarball, squashfs} {
+		if _, err := formatOf(head, string(root)); err == nil {
+			return string(root)
+		}
+	}
+	return spec.Format
 }
 
 // verify reads what may be left of the source, as its digest is of the whole file, and checks it.
@@ -100,16 +134,16 @@ func (j *job) verify(ctx context.Context, in io.Reader) error {
 	if _, err := io.Copy(io.Discard, withContext{ctx, in}); err != nil {
 		return err
 	}
-	return j.src.check(j.spec.SHA256)
+	return j.src.check(j.spec)
 }
 
-// qcow2 imports the disk inside a qcow2 file. As its clusters lie anywhere, it must be a file: a local one that is not
-// packed is read in place, anything else is put down first.
-func (j *job) qcow2(ctx context.Context, unpacked io.Reader, isPlain bool) (Content, error) {
+// mapped imports the disk inside a file of a format that maps it. As its parts lie anywhere, it must be a file: a local
+// one that is not packed is read in place, anything else is put down first.
+func (j *job) mapped(ctx context.Context, f format, unpacked io.Reader, isPlain bool) (Content, error) {
 	file := j.src.file
 	switch {
 	case file != nil && isPlain:
-		if j.spec.SHA256 != "" {
+		if j.spec.SHA256 != "" || j.spec.SHA512 != "" {
 			j.meter.part(0, 0.3)
 			j.src.seen = func(n int64) { j.meter.at(n, j.src.size) }
 			if err := j.verify(ctx, unpacked); err != nil {
@@ -129,16 +163,16 @@ func (j *job) qcow2(ctx context.Context, unpacked io.Reader, isPlain bool) (Cont
 		file = temp
 	}
 	j.src.seen = nil
-	r, err := qcow2.NewReader(file, j.store.opts.MaxBytes)
+	disk, size, err := openDisk(f, file, j.store.opts.MaxBytes)
 	if err != nil {
 		return Content{}, j.fault(ctx, err)
 	}
-	head := make([]byte, min(sniffBytes, r.Size))
-	if _, err := r.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
+	head := make([]byte, min(sniffBytes, size))
+	if _, err := disk.ReadAt(head, 0); err != nil && !errors.Is(err, io.EOF) {
 		return Content{}, j.fault(ctx, err)
 	}
-	if err := errors.Join(checkHead(head), checkSize(r.Size)); err != nil {
+	if err := errors.Join(checkHead(head), checkSize(size)); err != nil {
 		return Content{}, j.fault(ctx, err)
 	}
-	return j.keep(ctx, &packer{disk: r, size: r.Size, raw: func(n int64) { j.meter.at(n, r.Size) }}, func(int64) error { return nil })
+	return j.keep(ctx, &packer{disk: disk, size: size, raw: func(n int64) { j.meter.at(n, size) }}, func(int64) error { return nil })
 }

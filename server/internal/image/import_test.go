@@ -73,7 +73,7 @@ func TestEveryFormOfADiskIsStoredAsTheSameContent(t *testing.T) {
 				if !bytes.Equal(content(t, s, got.Digest), raw) {
 					t.Error("got other bytes out of the store than went in")
 				}
-				if diff := cmp.Diff([]string{want + ".zst"}, files(t, s)); diff != "" {
+				if diff := cmp.Diff([]string{want + ".chunks", want + ".zst"}, files(t, s)); diff != "" {
 					t.Errorf("files of the store (-want +got):\n%s", diff)
 				}
 			})
@@ -118,7 +118,9 @@ func TestImportRefusesWhatIsNoWholeDisk(t *testing.T) {
 		{"a web page", []byte("\n<!DOCTYPE html><title>Sign in</title>"), metal.ImageSpec{}, "web page"},
 		{"a raw disk declared qcow2", raw, metal.ImageSpec{Format: "qcow2"}, "declared as qcow2, but its content is raw"},
 		{"a qcow2 disk declared raw", qcow2, metal.ImageSpec{Format: "raw"}, "declared as raw, but its content is qcow2"},
-		{"an unknown format", raw, metal.ImageSpec{Format: "vmdk"}, "auto, raw or qcow2"},
+		{"a raw disk declared vmdk", raw, metal.ImageSpec{Format: "vmdk"}, "declared as vmdk, but its content is raw"},
+		{"a raw disk declared vhd", raw, metal.ImageSpec{Format: "vhd"}, "no VHD footer"},
+		{"an unknown format", raw, metal.ImageSpec{Format: "vdi"}, "auto, raw, qcow2, vmdk, vhd, vhdx, tar or squashfs"},
 		{"a disk above the limit", rawDisk(8 << 20), metal.ImageSpec{}, "more than the 4194304 bytes"},
 		{"a disk above the limit once unpacked", tool(t, make([]byte, 8<<20), "gzip", "-c"), metal.ImageSpec{}, "no partition table"},
 		{"a qcow2 disk above the limit", qcow2Of(t, rawDisk(8<<20), "-c"), metal.ImageSpec{}, "at most 4194304"},
@@ -244,7 +246,7 @@ func TestSeveralImportsAtOnce(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if diff := cmp.Diff([]string{sum(raw) + ".zst"}, files(t, s)); diff != "" {
+	if diff := cmp.Diff([]string{sum(raw) + ".chunks", sum(raw) + ".zst"}, files(t, s)); diff != "" {
 		t.Errorf("files of the store (-want +got):\n%s", diff)
 	}
 }

@@ -31,13 +31,13 @@ func (j *job) keep(ctx context.Context, p *packer, approve func(raw int64) error
 		f.Close()
 		return there, nil
 	}
-	if err := j.store.publish(temp, content.Digest); err != nil {
+	if err := errors.Join(j.store.keepTable(&out.chunks), j.store.publish(temp, j.store.path(content.Digest))); err != nil {
 		return Content{}, j.fault(ctx, err)
 	}
 	return content, nil
 }
 
-// spool puts a qcow2 file down where it can be read at any place, and checks the source's digest. isPlain says that
+// spool puts a mapped disk image down where it can be read at any place, and checks the source's digest. isPlain says that
 // the file is as large as the source.
 func (j *job) spool(ctx context.Context, unpacked io.Reader, isPlain bool) (*os.File, error) {
 	if isPlain && j.src.size > 0 {
@@ -84,14 +84,14 @@ func discard(f *os.File) {
 }
 
 // publish gives a finished file its name. A crash at any point leaves the whole content or none of it.
-func (s *Store) publish(f *os.File, digest string) error {
+func (s *Store) publish(f *os.File, path string) error {
 	if err := f.Chmod(0o640); err != nil {
 		return err
 	}
 	if err := f.Sync(); err != nil {
 		return err
 	}
-	if err := os.Rename(f.Name(), s.path(digest)); err != nil {
+	if err := os.Rename(f.Name(), path); err != nil {
 		return err
 	}
 	dir, err := os.Open(s.dir)

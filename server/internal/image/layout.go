@@ -56,40 +56,46 @@ func parseSeekTable(b []byte) ([]frameSizes, error) {
 	return frames, nil
 }
 
-// readLayout returns the raw and the stored size of a stored file, checked against each other, and leaves the file at
-// its start.
+// readLayout returns the raw and the stored size of a stored file, and leaves the file at its start.
 func readLayout(f *os.File) (raw, stored int64, err error) {
+	frames, stored, err := readFrames(f)
+	for _, fr := range frames {
+		raw += int64(fr.raw)
+	}
+	return raw, stored, err
+}
+
+// readFrames returns the seek table of a stored file and the file's size, checked against each other.
+func readFrames(f *os.File) (frames []frameSizes, stored int64, err error) {
 	info, err := f.Stat()
 	if err != nil {
-		return 0, 0, err
+		return nil, 0, err
 	}
 	stored = info.Size()
 	if stored < headerBytes+footerBytes {
-		return 0, 0, errLayout
+		return nil, 0, errLayout
 	}
 	var footer [footerBytes]byte
 	if _, err := f.ReadAt(footer[:], stored-footerBytes); err != nil {
-		return 0, 0, fmt.Errorf("read seek table: %w", err)
+		return nil, 0, fmt.Errorf("read seek table: %w", err)
 	}
 	size := headerBytes + entryBytes*int64(binary.LittleEndian.Uint32(footer[:])) + footerBytes
 	if size > stored {
-		return 0, 0, errLayout
+		return nil, 0, errLayout
 	}
 	table := make([]byte, size)
 	if _, err := f.ReadAt(table, stored-size); err != nil {
-		return 0, 0, fmt.Errorf("read seek table: %w", err)
+		return nil, 0, fmt.Errorf("read seek table: %w", err)
 	}
-	frames, err := parseSeekTable(table)
-	if err != nil {
-		return 0, 0, err
+	if frames, err = parseSeekTable(table); err != nil {
+		return nil, 0, err
 	}
 	packed := int64(0)
 	for _, fr := range frames {
 		packed += int64(fr.stored)
-		raw += int64(fr.raw)
 	}
 	if packed+size != stored {
-		return 0, 0, errLayout
+		return nil, 0, errLayout
 	}
-	return raw, stored, nil
+	return frames, stored, nil
 }

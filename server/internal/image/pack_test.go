@@ -2,6 +2,7 @@ package image
 
 import (
 	"bytes"
+	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"io"
@@ -27,8 +28,8 @@ func TestPackWritesWhatTheZstdToolReads(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if want := (packed{sum(raw), int64(size), int64(stored.Len())}); got != want {
-				t.Errorf("%s of %d bytes: got %+v; want %+v", name, size, got, want)
+			if got.digest != sum(raw) || got.raw != int64(size) || got.stored != int64(stored.Len()) || got.chunks.RawBytes() != int64(size) {
+				t.Errorf("%s of %d bytes: got %+v; want digest %s and %d bytes as stored", name, size, got, sum(raw), stored.Len())
 			}
 			if back := tool(t, stored.Bytes(), "zstd", "-dc"); !bytes.Equal(back, raw) {
 				t.Errorf("%s of %d bytes: zstd -d gives other bytes back", name, size)
@@ -68,6 +69,31 @@ func TestEveryFrameCanBeReadOnItsOwn(t *testing.T) {
 	}
 	if rawAt != len(raw) {
 		t.Errorf("got frames for %d bytes; want %d", rawAt, len(raw))
+	}
+}
+
+func TestEveryChunkIsWhatTheTableSays(t *testing.T) {
+	raw := append(append(rawDisk(frameBytes), make([]byte, frameBytes)...), rawDisk(1024)...)
+	raw = append(raw, make([]byte, 2*frameBytes-1024)...)
+	raw = append(raw, make([]byte, 512)...)
+	var stored bytes.Buffer
+	got, err := (&packer{stream: bytes.NewReader(raw), w: &stored}).pack(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var zeros []bool
+	for i, c := range got.chunks.Chunks {
+		frame := stored.Bytes()[c.Stored : c.Stored+int64(c.StoredBytes)]
+		if sha256.Sum256(frame) != c.Sum {
+			t.Errorf("chunk %d: its frame has another sum", i)
+		}
+		if back := tool(t, frame, "zstd", "-dc"); !bytes.Equal(back, raw[c.Offset:c.Offset+int64(c.Bytes)]) {
+			t.Errorf("chunk %d: its frame holds other bytes than the disk at %d", i, c.Offset)
+		}
+		zeros = append(zeros, c.Zero)
+	}
+	if diff := cmp.Diff([]bool{false, true, false, true, true}, zeros); diff != "" {
+		t.Errorf("chunks that are zero (-want +got):\n%s", diff)
 	}
 }
 

@@ -22,6 +22,8 @@ func TestCompressionOf(t *testing.T) {
 		{"gzip", tool(t, text, "gzip", "-c"), gz},
 		{"xz", tool(t, text, "xz", "-c"), xzip},
 		{"zstd", tool(t, text, "zstd", "-c"), zst},
+		{"bzip2", tool(t, text, "bzip2", "-c"), bz2},
+		{"what begins like bzip2", []byte("BZh9 and no block"), plain},
 		{"zstd that begins with a skippable frame", seekTable(nil), zst},
 		{"nothing", nil, plain},
 		{"a boot sector", rawDisk(512), plain},
@@ -58,8 +60,7 @@ func TestCheckHead(t *testing.T) {
 		{"a tar archive", at(257, "ustar"), "tar archive"},
 		{"a zip archive", at(0, "PK\x03\x04"), "zip archive"},
 		{"a bzip2 file", at(0, "BZh9"), "bzip2"},
-		{"a VMDK image", at(0, "KDMV"), "VMDK"},
-		{"a VHDX image", at(0, "vhdxfile"), "VHDX"},
+		{"a VMDK descriptor", at(0, "# Disk DescriptorFile"), "VMDK"},
 		{"a VDI image", at(64, "\x7f\x10\xda\xbe"), "VDI"},
 		{"a bare ext4 file system", at(0x438, "\x53\xef"), "bare ext file system"},
 		{"a web page", []byte("<HTML><body>404"), "web page"},
@@ -77,14 +78,53 @@ func TestCheckHead(t *testing.T) {
 	}
 }
 
-func TestFormatsOfOtherVendorsAreNamed(t *testing.T) {
+func TestFormatOf(t *testing.T) {
 	dir := t.TempDir()
-	raw := write(t, dir+"/raw", rawDisk(1<<20))
-	for format, says := range map[string]string{"vmdk": "VMDK", "vdi": "VDI", "vhdx": "VHDX", "vpc": "VHD"} {
-		tool(t, nil, "qemu-img", "convert", "-f", "raw", "-O", format, raw, dir+"/"+format)
-		if err := checkHead(tool(t, nil, "cat", dir+"/"+format)); err == nil || !strings.Contains(err.Error(), says) {
-			t.Errorf("%s: got %v; want its name", format, err)
-		}
+	disk := rawDisk(2 << 20)
+	path := write(t, dir+"/raw", disk)
+	image := func(format string, options ...string) []byte {
+		out := dir + "/" + format
+		tool(t, nil, "qemu-img", append(append([]string{"convert", "-f", "raw", "-O", format}, options...), path, out)...)
+		return tool(t, nil, "cat", out)
+	}
+	qcow2File, vmdkFile, vhdFile, vhdxFile := image("qcow2"), image("vmdk"), image("vpc"), image("vhdx")
+	fixed := image("vpc", "-o", "subformat=fixed")
+	ddtar := tarOf(t, entry{"root-dd", disk})
+	root := tarOf(t, entry{"etc/", nil}, entry{"etc/hostname", []byte("n1")}, entry{"usr/", nil})
+	for _, tt := range []struct {
+		name     string
+		file     []byte
+		declared string
+		want     format
+		says     string
+	}{
+		{"a raw disk", disk, "auto", raw, ""},
+		{"qcow2", qcow2File, "", qcow, ""},
+		{"VMDK", vmdkFile, "", vmdk, ""},
+		{"VHD", vhdFile, "auto", vhd, ""},
+		{"VHDX", vhdxFile, "", vhdx, ""},
+		{"a VHD of fixed size", fixed, "", raw, ""},
+		{"a VHD of fixed size that is declared", fixed, "vhd", vhd, ""},
+		{"a disk in a tar archive", ddtar, "", tarball, ""},
+		{"a root archive that is declared", root, "tar", tarball, ""},
+		{"a root archive that is not", root, "", raw, ""}, // and is refused as a disk
+		{"a VMDK declared as VHDX", vmdkFile, "vhdx", "", "declared as vhdx, but its content is vmdk"},
+		{"a disk declared as a root archive", disk, "tar", "", "declared as tar, but its content is raw"},
+		{"a root archive declared as a disk", root, "raw", "", "declared as raw, but its content is tar"},
+		{"a format that is not known", disk, "vdi", "", "declared as \"vdi\""},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			got, err := formatOf(tt.file[:min(len(tt.file), sniffBytes)], tt.declared)
+			if tt.says != "" {
+				if err == nil || !strings.Contains(err.Error(), tt.says) {
+					t.Errorf("got %q, %v; want an error that says %q", got, err, tt.says)
+				}
+				return
+			}
+			if got != tt.want || err != nil {
+				t.Errorf("got %q, %v; want %q", got, err, tt.want)
+			}
+		})
 	}
 }
 
@@ -92,11 +132,15 @@ func FuzzCheckHead(f *testing.F) {
 	f.Add(rawDisk(512))
 	f.Add([]byte("<html>"))
 	f.Add([]byte("QFI\xfb"))
+	f.Add(append(make([]byte, 257), "ustar\x00"...))
 	f.Fuzz(func(t *testing.T, head []byte) {
 		if err := checkHead(head); err == nil && len(head) < 512 {
 			t.Error("less than a sector is taken for a disk")
 		}
 		compressionOf(head)
+		if f, err := formatOf(head, ""); err != nil || f == squashfs {
+			t.Errorf("got %q, %v; want a format that needs no declaration", f, err)
+		}
 	})
 }
 

@@ -3,8 +3,8 @@
 //
 // Content is named by the SHA-256 of the raw disk, and kept as one file: independent zstd frames (RFC 8878) of 4 MiB
 // of raw disk each, every one with its size and checksum, then a seek table in the form of zstd's
-// contrib/seekable_format. Any zstd decoder reads the file from its start; one that lost its connection can go on from
-// the border of a frame.
+// contrib/seekable_format. Any zstd decoder reads the file from its start. Beside it lies a table of these frames with
+// the checksum of each, by which an agent reads them in any order, several at once, and not at all where they are zeros.
 package image
 
 import (
@@ -17,6 +17,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"sync"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
@@ -57,6 +58,8 @@ type Store struct {
 	opts  Options
 	log   *slog.Logger
 	fetch fetcher
+	// making is held while the table of a content is made anew: one at a time is enough for what an upgrade leaves.
+	making sync.Mutex
 }
 
 // Open makes the directory if need be, and removes what imports that were cut short by a crash left in it. Only one
@@ -130,8 +133,10 @@ func (s *Store) Remove(digest string) error {
 	if !digestForm.MatchString(digest) {
 		return nil
 	}
-	if err := os.Remove(s.path(digest)); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return fmt.Errorf("remove image content: %w", err)
+	for _, path := range []string{s.path(digest), s.tablePath(digest)} {
+		if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("remove image content: %w", err)
+		}
 	}
 	return nil
 }
@@ -145,11 +150,13 @@ func (s *Store) Prune(keep map[string]bool) error {
 	}
 	var faults []error
 	for _, e := range entries {
-		digest, ok := strings.CutSuffix(e.Name(), suffix)
-		if !ok || !digestForm.MatchString(digest) || keep[digest] {
+		digest, ext, _ := strings.Cut(e.Name(), ".")
+		if "."+ext != suffix && "."+ext != tableSuffix || !digestForm.MatchString(digest) || keep[digest] {
 			continue
 		}
-		s.log.Info("removing an image content that nothing needs", "digest", digest)
+		if "."+ext == suffix {
+			s.log.Info("removing an image content that nothing needs", "digest", digest)
+		}
 		faults = append(faults, s.Remove(digest))
 	}
 	return errors.Join(faults...)

@@ -3,6 +3,7 @@ package image
 import (
 	"bufio"
 	"bytes"
+	"compress/bzip2"
 	"encoding/binary"
 	"errors"
 	"fmt"
@@ -52,6 +53,8 @@ func newUnpacker(kind compression, src *bufio.Reader) (*unpacker, error) {
 			return nil, u.fault(err)
 		}
 		u.Reader, u.close = r, r.Close
+	case bz2:
+		u.Reader = bzip2.NewReader(src)
 	default:
 		u.Reader = src
 	}

@@ -23,6 +23,9 @@ type Ask struct {
 	Kind Kind
 	// Via is an address on the client's network, of the family that it asks for.
 	Via netip.Addr
+	// Here is our own address on the interface that the packet came by; zero for none. Where fabrics share addresses,
+	// Via is one of the fabric that Here is in: a relay agent speaks to us over its own.
+	Here netip.Addr
 	// Client is what leases of the client are stored under. A DHCPv6 client has one for each of its identity
 	// associations.
 	Client string
@@ -68,7 +71,7 @@ func (t *Table) Look(ask Ask, now time.Time) Known {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	k := Known{Epoch: t.epoch}
-	via := t.contains(ask.Via)
+	via := t.contains(ask.Via, ask.Here)
 	if via == nil {
 		return k
 	}
@@ -103,8 +106,9 @@ func (t *Table) Look(ask Ask, now time.Time) Known {
 	return k
 }
 
-// contains returns the subnet that an address lies in; the first by name where fabrics share addresses.
-func (t *Table) contains(a netip.Addr) *network {
+// contains returns the subnet that an address lies in. Where fabrics share addresses it is that of the fabric which our
+// own address here is in, and the first by name where that has none.
+func (t *Table) contains(a, here netip.Addr) *network {
 	for _, l := range t.lengths {
 		if l.family != a.BitLen() {
 			continue
@@ -113,8 +117,11 @@ func (t *Table) contains(a netip.Addr) *network {
 		if err != nil {
 			continue
 		}
-		if names := t.byPrefix[p]; len(names) > 0 {
+		switch names := t.byPrefix[p]; {
+		case len(names) == 1, len(names) > 1 && !here.IsValid():
 			return t.networks[names[0]]
+		case len(names) > 1:
+			return t.networks[t.first(names, here)]
 		}
 	}
 	return nil
@@ -136,12 +143,26 @@ func (t *Table) beside(near []*network, ask Ask) []*network {
 	return near
 }
 
+// first returns which of several subnets is meant: the first that is of the fabric which an address is in, else the
+// first.
+func (t *Table) first(names []string, here netip.Addr) string {
+	if n := t.contains(here, netip.Addr{}); n != nil {
+		fabric := segmentOf(n.subnet.Spec).vlan.fabric
+		for _, name := range names {
+			if segmentOf(t.networks[name].subnet.Spec).vlan.fabric == fabric {
+				return name
+			}
+		}
+	}
+	return names[0]
+}
+
 // Networks returns those of the subnets on a client's layer-2 network that are of the family of via, an address on it;
 // its own is the first. None: it is none of ours.
-func (t *Table) Networks(via netip.Addr) []netip.Prefix {
+func (t *Table) Networks(via, here netip.Addr) []netip.Prefix {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	n := t.contains(via)
+	n := t.contains(via, here)
 	if n == nil {
 		return nil
 	}

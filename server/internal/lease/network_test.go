@@ -102,8 +102,36 @@ func TestTheNetworksOfAVLAN(t *testing.T) {
 		"10.0.2.9": {netip.MustParsePrefix("10.0.2.0/24"), netip.MustParsePrefix("10.0.1.0/24")},
 		"10.0.3.9": {netip.MustParsePrefix("10.0.3.0/24")}, "10.0.9.9": nil, "fd00::1": nil,
 	} {
-		if diff := cmp.Diff(want, table.Networks(ip(via)), same); diff != "" {
+		if diff := cmp.Diff(want, table.Networks(ip(via), netip.Addr{}), same); diff != "" {
 			t.Errorf("of %s (-want +got):\n%s", via, diff)
+		}
+	}
+}
+
+func TestARelayAgentIsOfTheFabricThatItSpeaksOver(t *testing.T) {
+	in := func(fabric string) func(*metal.SubnetSpec) { return func(s *metal.SubnetSpec) { s.Fabric = fabric } }
+	table := New()
+	table.Now(start)
+	table.SetSubnet(subnet("a-far", "10.0.5.0/24", "10.0.5.100", "10.0.5.101", in("a")))
+	table.SetSubnet(subnet("a-here", "10.0.1.0/24", "10.0.1.100", "10.0.1.101", in("a")))
+	table.SetSubnet(subnet("b-far", "10.0.5.0/24", "10.0.5.100", "10.0.5.101", in("b")))
+	table.SetSubnet(subnet("b-here", "10.0.2.0/24", "10.0.2.100", "10.0.2.101", in("b")))
+	table.SetSubnet(subnet("c-here", "10.0.3.0/24", "10.0.3.100", "10.0.3.101", in("c")))
+	for _, c := range []struct {
+		name string
+		here netip.Addr
+		want string
+	}{
+		{"our address on the first fabric", ip("10.0.1.1"), "a-far"},
+		{"our address on the second fabric", ip("10.0.2.1"), "b-far"},
+		{"our address on a fabric that has no such network", ip("10.0.3.1"), "a-far"},
+		{"our address on a network that is not declared", ip("10.9.9.1"), "a-far"},
+		{"our address on a network that both have", ip("10.0.5.1"), "a-far"},
+		{"no address of ours", netip.Addr{}, "a-far"},
+	} {
+		k := table.Look(Ask{Via: ip("10.0.5.1"), Here: c.here, Client: "x"}, start)
+		if k.Subnet == nil || k.Subnet.Name != c.want {
+			t.Errorf("%s: got subnet %+v; want %s", c.name, k.Subnet, c.want)
 		}
 	}
 }

@@ -78,6 +78,7 @@ type Config struct {
 	DB      *store.DB
 	Dial    map[string]bmc.Dial // by BMC type
 	Seed    Seeder
+	Layout  Layouter
 	Import  Importer
 	BaseURL string // of the boot server, as machines reach it
 	Limits  Limits
@@ -89,7 +90,7 @@ type Config struct {
 type Engine struct {
 	cfg    Config
 	limits Limits
-	secret []byte // signs boot tokens
+	secret []byte             // signs boot tokens
 	wiped  ed25519.PrivateKey // signs erase certificates
 
 	mu      sync.Mutex

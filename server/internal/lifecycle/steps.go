@@ -47,8 +47,17 @@ func writeImage(ctx context.Context, j *job) error {
 			v.w.Spec, v.w.Phone = &d.Spec, newID("p")
 			v.w.Content = Content{Digest: d.Digest, RawBytes: d.RawBytes, StoredBytes: d.StoredBytes}
 		}
+		image, err := tx.Image(v.w.Spec.Image)
+		if err == nil && image.Spec.Kind == metal.ImageRoot {
+			ask, err = j.e.installStep(tx, v)
+			return err
+		}
+		disk, err := j.e.target(tx, v.m, &metal.Deployment{ID: v.w.Deployment, MachineID: v.m.ID, Spec: *v.w.Spec})
+		if err != nil {
+			return err
+		}
 		ask = agentapi.Step{Kind: agentapi.StepWrite, Write: &agentapi.Write{
-			Digest: v.w.Content.Digest, RawBytes: v.w.Content.RawBytes, StoredBytes: v.w.Content.StoredBytes, Disk: v.w.Spec.Disk,
+			Digest: v.w.Content.Digest, RawBytes: v.w.Content.RawBytes, StoredBytes: v.w.Content.StoredBytes, Disk: disk,
 		}}
 		return nil
 	})
@@ -71,7 +80,7 @@ func writeImage(ctx context.Context, j *job) error {
 
 // handOut returns the step as the agent gets it: a write with its seed.
 func (e *Engine) handOut(tx *store.Tx, m *metal.Machine, op *metal.Operation, w *work) (*agentapi.Step, error) {
-	if w.Ask == nil || w.Ask.Write == nil {
+	if w.Ask == nil || w.Ask.Write == nil && w.Ask.Install == nil {
 		return w.Ask, nil
 	}
 	d, err := tx.Deployment(w.Deployment)
@@ -83,10 +92,17 @@ func (e *Engine) handOut(tx *store.Tx, m *metal.Machine, op *metal.Operation, w 
 		return nil, err
 	}
 	d.Spec = *w.Spec
-	s, write := *w.Ask, *w.Ask.Write
-	if write.Seed, err = e.cfg.Seed(tx, m, d, userData, e.phoneHomeURL(op.ID, w.Phone)); err != nil {
+	seed, err := e.cfg.Seed(tx, m, d, userData, e.phoneHomeURL(op.ID, w.Phone))
+	if err != nil {
 		return nil, err
 	}
+	s := *w.Ask
+	if s.Install != nil {
+		s.Install, err = withSecrets(tx, d, *s.Install, seed)
+		return &s, err
+	}
+	write := *s.Write
+	write.Seed = seed
 	s.Write = &write
 	return &s, nil
 }

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 func TestDiffStopsAndStartsServices(t *testing.T) {
@@ -303,8 +305,8 @@ func TestEachOverRealInterfaces(t *testing.T) {
 			if got != want {
 				t.Errorf("got %q; want %q", got, want)
 			}
-		case <-time.After(patience):
-			t.Fatalf("waited %s for %q", patience, want)
+		case <-time.After(netns.Patience):
+			t.Fatalf("waited %s for %q", netns.Patience, want)
 		}
 	}
 	s.ip("link add trunk type bridge")

@@ -4,113 +4,60 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"os"
-	"os/exec"
-	"runtime"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netns"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
-// patience bounds every wait; no test passes or fails by how fast it was within it.
-const patience = 30 * time.Second
-
-// need skips the test where a tool is missing or the user is not root, but not in CI, where both must be there.
-func need(t *testing.T, tools ...string) {
-	t.Helper()
-	missing := ""
-	if os.Getuid() != 0 {
-		missing = "root"
-	}
-	for _, tool := range tools {
-		if _, err := exec.LookPath(tool); err != nil {
-			missing = tool
-		}
-	}
-	switch {
-	case missing == "":
-	case os.Getenv("CI") != "":
-		t.Fatalf("this test needs %s", missing)
-	default:
-		t.Skipf("this test needs %s", missing)
-	}
-}
-
-// space is a network namespace that is gone after the test.
+// space is a network namespace that interfaces come and go in.
 type space struct {
-	t    *testing.T
-	name string
+	netns.Space
+	t *testing.T
 }
 
 func newSpace(t *testing.T) space {
 	t.Helper()
-	need(t, "ip")
-	s := space{t, fmt.Sprintf("link%d", os.Getpid())}
-	if out, err := exec.Command("ip", "netns", "add", s.name).CombinedOutput(); err != nil {
-		t.Fatalf("make namespace: %v\n%s", err, out)
-	}
-	t.Cleanup(func() { _ = exec.Command("ip", "netns", "del", s.name).Run() })
-	s.ip("link set lo up")
-	return s
+	return space{netns.New(t, "l"), t}
 }
 
 // ip runs an ip command in the namespace, words split at blanks.
 func (s space) ip(line string) {
 	s.t.Helper()
-	out, err := exec.Command("ip", append([]string{"-n", s.name}, strings.Fields(line)...)...).CombinedOutput()
-	if err != nil {
-		s.t.Fatalf("ip %s: %v\n%s", line, err, out)
-	}
+	s.Run(s.t, "ip "+line)
 }
 
-// watch runs a watcher in the namespace until the test ends. tamper changes it before it runs.
+// watch runs a watcher in the namespace until the test ends: on a thread that stays there, for it reads all anew by
+// sockets of its own. tamper changes it before it runs.
 func (s space) watch(tamper func(*Watcher), patterns ...string) *Watcher {
 	s.t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	made, ended := make(chan *Watcher), make(chan error, 1)
-	go func() {
+	made := make(chan *Watcher, 1)
+	netns.Keep(s.t, "the watcher", func(ctx context.Context) error {
 		defer close(made)
-		// Not unlocked: the thread has changed its namespace, so it must end with the goroutine.
-		runtime.LockOSThread()
-		handle, err := netns.GetFromName(s.name)
-		if err == nil {
-			defer handle.Close()
-			err = netns.Set(handle)
-		}
-		var w *Watcher
-		if err == nil {
-			w, err = New(patterns, slog.New(slog.DiscardHandler))
-		}
-		if err != nil {
-			ended <- err
-			return
-		}
-		if tamper != nil {
-			tamper(w)
-		}
-		made <- w
-		ended <- w.Run(ctx)
-	}()
+		return s.In(func() error {
+			w, err := New(patterns, slog.New(slog.DiscardHandler))
+			if err != nil {
+				return err
+			}
+			if tamper != nil {
+				tamper(w)
+			}
+			made <- w
+			return w.Run(ctx)
+		})
+	})
 	w, ok := <-made
 	if !ok {
-		cancel()
-		s.t.Fatalf("watch: %v", <-ended)
+		s.t.FailNow() // its end tells why
 	}
-	s.t.Cleanup(func() {
-		cancel()
-		if err := <-ended; err != nil {
-			s.t.Errorf("Run: got %v; want nil after the end of its context", err)
-		}
-	})
 	return w
 }
 
 // await waits until the snapshot is as wanted, woken by Changed alone.
 func await(t *testing.T, w *Watcher, what string, is func([]Link) bool) []Link {
 	t.Helper()
-	deadline := time.After(patience)
+	deadline := time.After(netns.Patience)
 	for {
 		changed := w.Changed()
 		links := w.Now()
@@ -120,7 +67,7 @@ func await(t *testing.T, w *Watcher, what string, is func([]Link) bool) []Link {
 		select {
 		case <-changed:
 		case <-deadline:
-			t.Fatalf("waited %s for: %s\ngot %+v", patience, what, links)
+			t.Fatalf("waited %s for: %s\ngot %+v", netns.Patience, what, links)
 		}
 	}
 }

@@ -3,7 +3,6 @@ package link
 import (
 	"errors"
 	"fmt"
-	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -61,7 +60,7 @@ func TestALinkLocalAddressAppearsWhenItsDuplicatesWereLookedFor(t *testing.T) {
 func TestAVLANIsNamedByItsNumber(t *testing.T) {
 	s := newSpace(t)
 	s.ip("link add eth0 type bridge")
-	if out, err := exec.Command("ip", "-n", s.name, "link", "add", "link", "eth0", "name", "v100", "type", "vlan", "id", "100").CombinedOutput(); err != nil {
+	if out, err := s.Command("ip", "link", "add", "link", "eth0", "name", "v100", "type", "vlan", "id", "100").CombinedOutput(); err != nil {
 		t.Skipf("this kernel makes no VLAN sub-interfaces (8021q): %v\n%s", err, out)
 	}
 	w := s.watch(nil, "v*")
@@ -84,7 +83,7 @@ func TestManyInterfacesAreFollowed(t *testing.T) {
 		for i := range count {
 			fmt.Fprintf(&lines, format+"\n", i)
 		}
-		cmd := exec.Command("ip", "-n", s.name, "-batch", "-")
+		cmd := s.Command("ip", "-batch", "-")
 		cmd.Stdin = strings.NewReader(lines.String())
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Fatalf("%s: %v\n%s", format, err, out)
@@ -123,7 +122,7 @@ func TestEverythingIsReadAgainAfterTheSubscriptionFailed(t *testing.T) {
 					e, err := subscribe()
 					if subscriptions.Add(1) == 1 {
 						// What happens before the second subscription is not told to it: only a new reading finds it.
-						if err := exec.Command("ip", "-n", s.name, "link", "add", "eth0", "type", "bridge").Run(); err != nil {
+						if err := s.Command("ip", "link", "add", "eth0", "type", "bridge").Run(); err != nil {
 							return nil, err
 						}
 						return &flaky{events: e, err: cause}, err

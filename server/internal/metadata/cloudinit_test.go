@@ -125,6 +125,8 @@ func TestCloudInitRendersTheNetworkConfig(t *testing.T) {
 		{"IPv6", "netplan", "etc/netplan/50-cloud-init.yaml", six, []string{"2001:db8::7/64", "to: ::/0", "via: 2001:db8::1"}},
 		{"IPv6", "networkd", "etc/systemd/network/10-cloud-init-boot0.network", six, []string{"Address=2001:db8::7/64", "Gateway=2001:db8::1"}},
 		{"DHCP", "netplan", "etc/netplan/50-cloud-init.yaml", dhcp, []string{"dhcp4: true", "macaddress"}},
+		{"bond", "network-manager", "etc/NetworkManager/system-connections/cloud-init-bond0.nmconnection", declared(), []string{"mode=802.3ad", "address1=192.0.2.7/24"}},
+		{"bond", "eni", "etc/network/interfaces.d/50-cloud-init", declared(), []string{"bond-lacp-rate fast", "vlan-raw-device bond0", "bridge_ports v30"}},
 		{"DHCP", "networkd", "etc/systemd/network/10-cloud-init-boot0.network", dhcp, []string{"DHCP=ipv4"}},
 	}
 	for _, tt := range tests {

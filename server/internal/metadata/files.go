@@ -3,6 +3,8 @@ package metadata
 import (
 	"net/netip"
 	"strings"
+
+	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
 
 // phoneHomeTries is how often a system tries to report, with a second and more between the tries.
@@ -57,6 +59,9 @@ func vendorData(f Facts) *document {
 // networkConfig is version 2 of cloud-init's network configuration. The NIC is found by its MAC and renamed: cloud-init's
 // renderers for networkd and ifupdown look for the name that the configuration gives, and without set-name no NIC has it.
 func networkConfig(n NetworkFacts) *document {
+	if n.Declared.Declared() {
+		return declaredConfig(n)
+	}
 	nic := newDocument().
 		put("match", mapping(newDocument().put("macaddress", text(string(n.MAC))))).
 		put("set-name", text(Interface))
@@ -67,11 +72,7 @@ func networkConfig(n NetworkFacts) *document {
 		nic.put("dhcp4", truth(false)).put("dhcp6", truth(false))
 		nic.put("addresses", list(text(n.Addr.String())))
 		if n.Gateway.IsValid() {
-			to := "0.0.0.0/0" // older renderers do not know the word default
-			if six {
-				to = "::/0"
-			}
-			nic.put("routes", list(mapping(newDocument().put("to", text(to)).put("via", text(n.Gateway.String())))))
+			nic.put("routes", list(route(metal.NetworkRoute{To: defaultRoute(six), Via: n.Gateway.String()})))
 		}
 		if len(n.DNS)+len(n.Search) > 0 {
 			servers := newDocument()

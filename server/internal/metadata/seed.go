@@ -53,6 +53,8 @@ type NetworkFacts struct {
 	Gateway netip.Addr   // the zero value: none
 	DNS     []netip.Addr
 	Search  []string // DNS search domains
+	// Declared is what else the system has of links, completed by netconf.Resolve; the zero value: only the boot NIC.
+	Declared metal.NetworkSpec
 }
 
 const (
@@ -163,7 +165,7 @@ func (n NetworkFacts) check() error {
 			return metal.Errorf(metal.Invalid, "%q is not a DNS name to search in", d)
 		}
 	}
-	return nil
+	return checkDeclared(n.Declared)
 }
 
 // isDomain says whether s is a DNS name made of host name labels (RFC 1123, 2.1), with or without a final dot.

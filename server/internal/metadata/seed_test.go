@@ -37,6 +37,27 @@ func full() Facts {
 	}
 }
 
+// declared has a bond over both NICs that carries a VLAN, and a bridge over that.
+func declared() Facts {
+	f := full()
+	stp := false
+	f.Network.Declared = metal.NetworkSpec{
+		Interfaces: []metal.NetworkInterface{
+			{NetworkLink: metal.NetworkLink{Name: "boot0"}, MAC: "52:54:00:12:34:56"},
+			{NetworkLink: metal.NetworkLink{Name: "lan1", MTU: 9000}, MAC: "52:54:00:12:34:57"},
+		},
+		Bonds: []metal.NetworkBond{{
+			NetworkLink: metal.NetworkLink{Name: "bond0", Primary: true, Addresses: []string{"2001:db8::7/64"}, Routes: []metal.NetworkRoute{{To: "10.0.0.0/8", Via: "192.0.2.9", Metric: 50}}},
+			Interfaces:  []string{"boot0", "lan1"}, Mode: "802.3ad", MIIMon: 100, LACPRate: "fast", XmitHashPolicy: "layer3+4",
+		}},
+		VLANs: []metal.NetworkVLAN{{NetworkLink: metal.NetworkLink{Name: "v30"}, ID: 30, Link: "bond0"}},
+		Bridges: []metal.NetworkBridge{{
+			NetworkLink: metal.NetworkLink{Name: "br30", Addresses: []string{"198.51.100.7/24"}, DNS: []string{"198.51.100.1"}}, Interfaces: []string{"v30"}, STP: &stp,
+		}},
+	}
+	return f
+}
+
 func TestSeedIsWhatTheGoldenFilesHold(t *testing.T) {
 	dhcp := full()
 	dhcp.Network = NetworkFacts{Mode: "dhcp", MAC: "52:54:00:12:34:56"}
@@ -46,7 +67,7 @@ func TestSeedIsWhatTheGoldenFilesHold(t *testing.T) {
 		InstanceID: "i-1", Hostname: "123",
 		Network: NetworkFacts{MAC: "00:11:22:33:44:55", Addr: netip.MustParsePrefix("192.0.2.7/24")},
 	}
-	for name, facts := range map[string]Facts{"static": full(), "dhcp": dhcp, "ipv6": six, "least": least} {
+	for name, facts := range map[string]Facts{"static": full(), "dhcp": dhcp, "ipv6": six, "least": least, "declared": declared()} {
 		t.Run(name, func(t *testing.T) {
 			seed, err := Seed(facts)
 			if err != nil {
@@ -93,6 +114,9 @@ func TestSeedRefusesFactsThatNoSystemCouldUse(t *testing.T) {
 		{"two keys in one", func(f *Facts) { f.SSHKeys = []string{ed25519Key + "\n" + secondKey} }, "line break"},
 		{"no MAC", func(f *Facts) { f.Network.MAC = "" }, "MAC"},
 		{"a MAC that is not canonical", func(f *Facts) { f.Network.MAC = "52-54-00-12-34-5A" }, "canonical"},
+		{"a declaration that nobody completed", func(f *Facts) {
+			f.Network.Declared.VLANs = []metal.NetworkVLAN{{NetworkLink: metal.NetworkLink{Name: "v"}}}
+		}, "0 links"},
 		{"an unknown mode", func(f *Facts) { f.Network.Mode = "bond" }, "network mode"},
 		{"a static mode without an address", func(f *Facts) { f.Network.Addr = netip.Prefix{} }, "needs an address"},
 		{"a gateway of another family", func(f *Facts) { f.Network.Gateway = netip.MustParseAddr("fe80::1") }, "family"},

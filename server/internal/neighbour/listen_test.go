@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 func at(seconds int) time.Time { return time.Unix(1_700_000_000+int64(seconds), 0) }
@@ -130,7 +131,7 @@ func (b *book) has(a string) bool {
 }
 
 func TestWhoTalksOnALinkIsSeen(t *testing.T) {
-	us, peer, link := pairOfHosts(t, "l")
+	us, peer, link := pairOfHosts(t)
 	b := &book{seen: map[netip.Addr]metal.MAC{}}
 	l := &Listener{
 		Link: link, Sink: b, Every: 10 * time.Millisecond, Again: time.Minute, Log: slog.New(slog.DiscardHandler),
@@ -140,12 +141,11 @@ func TestWhoTalksOnALinkIsSeen(t *testing.T) {
 	ended := background(us, func() error { return l.Run(ctx) })
 
 	var w *wire
-	var err error
 	peerLink := index(t, peer, "eth0")
-	in(t, peer, func() { w, err = openWire(peerLink, etherARP) })
-	if err != nil {
-		t.Fatal(err)
-	}
+	peer.Must(t, func() (err error) {
+		w, err = openWire(peerLink, etherARP)
+		return err
+	})
 	defer w.close()
 	announce := func(a string, hw hardware) []byte {
 		return arp{op: arpRequest, senderHardware: hw, sender: addr(a), target: addr(a)}.frame()
@@ -160,7 +160,7 @@ func TestWhoTalksOnALinkIsSeen(t *testing.T) {
 		announce("10.0.0.70", hardware{0x52, 0x54, 0, 0, 0, 0x70}),
 		announce("10.0.0.71", they), // the last: when it is seen, the others were
 	}
-	waitUntil(t, "sightings", func() bool {
+	netns.Until(t, "sightings", func() bool {
 		// Again and again, since the listener may not listen yet. The kernel of the peer asks for hosts that are not there,
 		// and so never stops asking.
 		for _, frame := range frames {
@@ -168,13 +168,14 @@ func TestWhoTalksOnALinkIsSeen(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		in(t, peer, func() {
+		peer.Must(t, func() error {
 			for _, to := range []string{"10.0.0.99:9", "[2001:db8::99]:9"} {
 				if c, err := net.Dial("udp", to); err == nil {
 					_, _ = c.Write([]byte("x"))
 					_ = c.Close()
 				}
 			}
+			return nil
 		})
 		return b.has("10.0.0.71") && b.has("10.0.0.2") && b.has("2001:db8::2")
 	})
@@ -195,16 +196,16 @@ func TestWhoTalksOnALinkIsSeen(t *testing.T) {
 }
 
 func TestTheListenerEndsWithItsInterface(t *testing.T) {
-	us, _, link := pairOfHosts(t, "m")
+	us, _, link := pairOfHosts(t)
 	l := &Listener{Link: link, Sink: &book{}, Every: time.Minute, Own: nobody, Log: slog.New(slog.DiscardHandler)}
 	ended := background(us, func() error { return l.Run(t.Context()) })
-	sh(t, "ip -n "+us+" link del eth0")
+	us.Run(t, "ip link del eth0")
 	select {
 	case err := <-ended:
 		if err == nil {
 			t.Error("got nil; want an error")
 		}
-	case <-time.After(deadline):
-		t.Fatalf("waited %s for the end of Run", deadline)
+	case <-time.After(netns.Patience):
+		t.Fatalf("waited %s for the end of Run", netns.Patience)
 	}
 }

@@ -4,16 +4,16 @@ import (
 	"context"
 	"net"
 	"net/netip"
-	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 	"github.com/insomniacslk/dhcp/dhcpv6"
+
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 var (
@@ -162,42 +162,22 @@ func FuzzIsProbe(f *testing.F) {
 }
 
 func TestDnsmasqIsFoundAsARogue(t *testing.T) {
-	need(t, "dnsmasq")
-	us, peer, link := pairOfHosts(t, "d")
-	out := &strings.Builder{}
-	var mu sync.Mutex
+	netns.Need(t, "dnsmasq")
+	us, peer, link := pairOfHosts(t)
 	// It pings what it offers, as it does unless told otherwise, which takes it 3 s.
-	cmd := exec.Command("ip", "netns", "exec", peer, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root",
+	peer.Start(t, "dnsmasq", "--keep-in-foreground", "--conf-file=/dev/null", "--port=0", "--user=root",
 		"--interface=eth0", "--bind-interfaces", "--log-facility=-", "--log-dhcp", "--pid-file=", "--dhcp-leasefile="+filepath.Join(t.TempDir(), "leases"),
-		"--dhcp-range=10.0.0.50,10.0.0.60,1h", "--dhcp-range=2001:db8::50,2001:db8::60,1h")
-	cmd.Stderr = writer(func(p []byte) {
-		mu.Lock()
-		defer mu.Unlock()
-		out.Write(p)
-	})
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = cmd.Process.Kill() // ip has exec'ed the program: it is the same process
-		_ = cmd.Wait()
-		if t.Failed() {
-			t.Log(out.String())
-		}
-	})
-	waitUntil(t, "dnsmasq serves", func() bool {
-		mu.Lock()
-		defer mu.Unlock()
-		return strings.Contains(out.String(), "sockets bound exclusively")
-	})
+		"--dhcp-range=10.0.0.50,10.0.0.60,1h", "--dhcp-range=2001:db8::50,2001:db8::60,1h").Says(t, "sockets bound exclusively")
 
 	var looked []Rogue
-	var err error
 	first := NewDetector(link, nobody, nil)
-	in(t, us, func() { looked, err = first.look(t.Context()) })
-	if err != nil || len(looked) != 2 {
-		t.Fatalf("got %+v, %v; want one server by DHCPv4 and one by DHCPv6", looked, err)
-	}
+	netns.Until(t, "one server is heard by DHCPv4 and one by DHCPv6", func() bool {
+		us.Must(t, func() (err error) {
+			looked, err = first.look(t.Context())
+			return err
+		})
+		return len(looked) == 2
+	})
 	for i, want := range []struct{ server, first, last string }{
 		{"10.0.0.2", "10.0.0.50", "10.0.0.60"}, {"fe80::5054:ff:fe00:2", "2001:db8::50", "2001:db8::60"},
 	} {
@@ -215,15 +195,15 @@ func TestDnsmasqIsFoundAsARogue(t *testing.T) {
 	heard := make(chan netip.Addr, 64)
 	told := make(chan []Rogue, 64)
 	d := NewDetector(link, func(a netip.Addr) bool { heard <- a; return true }, func(_ context.Context, rogues []Rogue) { told <- rogues })
-	d.client, d.patient = first.client, time.Second
+	d.client = first.client
 	ctx, cancel := context.WithCancel(t.Context())
-	ended := background(us, func() error { return d.Run(ctx, time.Hour) })
+	ended := background(us, func() error { return d.Run(ctx, time.Millisecond) })
 	for missing := map[netip.Addr]bool{addr("10.0.0.2"): true, addr("fe80::5054:ff:fe00:2"): true}; len(missing) > 0; {
 		select {
 		case a := <-heard:
 			delete(missing, a)
-		case <-time.After(deadline):
-			t.Fatalf("waited %s for the answers of %v", deadline, missing)
+		case <-time.After(netns.Patience):
+			t.Fatalf("waited %s for the answers of %v", netns.Patience, missing)
 		}
 	}
 	if rogues := <-told; len(rogues) != 0 {
@@ -236,35 +216,17 @@ func TestDnsmasqIsFoundAsARogue(t *testing.T) {
 }
 
 func TestTheDetectorEndsWithItsInterface(t *testing.T) {
-	us, _, link := pairOfHosts(t, "e")
+	us, _, link := pairOfHosts(t)
 	d := NewDetector(link, nobody, func(context.Context, []Rogue) {})
 	d.patient = 20 * time.Millisecond
 	ended := background(us, func() error { return d.Run(t.Context(), time.Millisecond) })
-	sh(t, "ip -n "+us+" link del eth0")
+	us.Run(t, "ip link del eth0")
 	select {
 	case err := <-ended:
 		if err == nil {
 			t.Error("got nil; want an error")
 		}
-	case <-time.After(deadline):
-		t.Fatalf("waited %s for the end of Run", deadline)
-	}
-}
-
-type writer func([]byte)
-
-func (w writer) Write(p []byte) (int, error) {
-	w(p)
-	return len(p), nil
-}
-
-func waitUntil(t *testing.T, what string, done func() bool) {
-	t.Helper()
-	end := time.Now().Add(deadline)
-	for !done() {
-		if time.Now().After(end) {
-			t.Fatalf("waited %s for: %s", deadline, what)
-		}
-		time.Sleep(5 * time.Millisecond)
+	case <-time.After(netns.Patience):
+		t.Fatalf("waited %s for the end of Run", netns.Patience)
 	}
 }

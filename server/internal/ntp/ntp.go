@@ -24,7 +24,11 @@ type Server struct {
 	allowed []netip.Prefix
 	limiter *limiter
 	unknown atomic.Bool // the last time, clock returned an error
-	log     *slog.Logger
+
+	tells     bool // control messages are answered
+	upstreams func(now time.Time) []Upstream
+
+	log *slog.Logger
 }
 
 // New makes a server on conns, which it closes when it ends. clock says how good the machine's clock is at the time

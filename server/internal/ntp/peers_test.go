@@ -2,49 +2,24 @@ package ntp
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/vishvananda/netns"
-
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 	"github.com/metalform/terraform-provider-metal/server/internal/udp"
 )
-
-// need skips the test where a tool is missing or the user is not root, but not in CI.
-func need(t testing.TB, tool string) {
-	t.Helper()
-	_, err := exec.LookPath(tool)
-	if err == nil && os.Getuid() == 0 {
-		return
-	}
-	if os.Getenv("CI") != "" {
-		t.Fatalf("this test needs root and %s", tool)
-	}
-	t.Skipf("this test needs root and %s", tool)
-}
 
 // serve answers on addresses until the test ends.
 func serve(t testing.TB, clock func(time.Time) (Clock, error), conns ...*udp.Conn) {
 	t.Helper()
-	ctx, cancel := context.WithCancel(context.Background())
-	done := make(chan error, 1)
-	go func() { done <- New(conns, clock, slog.New(slog.DiscardHandler)).Run(ctx) }()
-	t.Cleanup(func() {
-		cancel()
-		if err := <-done; err != nil {
-			t.Errorf("Run of a server that was stopped: got %v; want nil", err)
-		}
-	})
+	netns.Keep(t, "the NTP server", New(conns, clock, slog.New(slog.DiscardHandler)).Run)
 }
 
 func listen(t *testing.T, network, addr string) *udp.Conn {
@@ -57,9 +32,6 @@ func listen(t *testing.T, network, addr string) *udp.Conn {
 	return conn
 }
 
-// patience bounds every wait; no test passes or fails by how fast it was within it.
-const patience = 30 * time.Second
-
 func dial(t *testing.T, to *udp.Conn) *net.UDPConn {
 	t.Helper()
 	client, err := net.DialUDP("udp", nil, net.UDPAddrFromAddrPort(to.LocalAddr()))
@@ -67,7 +39,7 @@ func dial(t *testing.T, to *udp.Conn) *net.UDPConn {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { client.Close() })
-	client.SetDeadline(time.Now().Add(patience))
+	client.SetDeadline(time.Now().Add(netns.Patience))
 	return client
 }
 
@@ -78,13 +50,13 @@ func synchronised(now time.Time) (Clock, error) {
 // chronyd measures once and prints the offset; it sets no clock (-Q).
 func chronyd(t *testing.T, conn *udp.Conn) (string, error) {
 	server := fmt.Sprintf("server %s port %d iburst maxsamples 4", conn.LocalAddr().Addr(), conn.LocalAddr().Port())
-	out, err := exec.Command("chronyd", "-Q", "-t", "20", "-f", "/dev/null", "cmdport 0", "pidfile "+t.TempDir()+"/pid", server).CombinedOutput()
+	out, err := exec.Command("chronyd", "-Q", "-t", "90", "-f", "/dev/null", "cmdport 0", "pidfile "+t.TempDir()+"/pid", server).CombinedOutput()
 	return string(out), err
 }
 
 func TestChronyTakesOurTime(t *testing.T) {
 	t.Parallel() // iburst waits two seconds between packets
-	need(t, "chronyd")
+	netns.Need(t, "chronyd")
 	for _, c := range []struct{ name, network, addr string }{{"IPv4", "udp4", "127.0.0.1:0"}, {"IPv6", "udp6", "[::1]:0"}} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
@@ -100,7 +72,7 @@ func TestChronyTakesOurTime(t *testing.T) {
 
 func TestChronyTakesNoTimeFromAClockThatIsNotSynchronised(t *testing.T) {
 	t.Parallel()
-	need(t, "chronyd")
+	netns.Need(t, "chronyd")
 	conn := listen(t, "udp4", "127.0.0.1:0")
 	serve(t, func(time.Time) (Clock, error) { return Clock{}, errors.New("no adjtimex here") }, conn)
 	if out, err := chronyd(t, conn); err == nil || !strings.Contains(out, "No suitable source") {
@@ -108,51 +80,23 @@ func TestChronyTakesNoTimeFromAClockThatIsNotSynchronised(t *testing.T) {
 	}
 }
 
-// namespace makes a network namespace with a loopback interface, and returns how to run a command and how to listen
-// in it.
-func namespace(t *testing.T) (run func(command ...string) (string, error), listen func(network, addr string) *udp.Conn) {
-	name := fmt.Sprintf("ntp%d", os.Getpid())
-	if out, err := exec.Command("ip", "netns", "add", name).CombinedOutput(); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	t.Cleanup(func() { exec.Command("ip", "netns", "del", name).Run() })
-	run = func(command ...string) (string, error) {
-		out, err := exec.Command("ip", append([]string{"netns", "exec", name}, command...)...).CombinedOutput()
-		return string(out), err
-	}
-	if out, err := run("ip", "link", "set", "lo", "up"); err != nil {
-		t.Fatalf("%v\n%s", err, out)
-	}
-	listen = func(network, addr string) *udp.Conn {
-		var conn *udp.Conn
-		failed := make(chan error)
-		go func() {
-			runtime.LockOSThread() // and not unlocked: the thread ends with its namespace
-			handle, err := netns.GetFromName(name)
-			if err == nil {
-				defer handle.Close()
-				err = netns.Set(handle)
-			}
-			if err == nil {
-				conn, err = udp.Listen(t.Context(), network, addr, "")
-			}
-			failed <- err
-		}()
-		if err := <-failed; err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		return conn
-	}
-	return run, listen
+// listenIn is listen in a namespace.
+func listenIn(t *testing.T, ns netns.Space, network, addr string) (conn *udp.Conn) {
+	t.Helper()
+	ns.Must(t, func() (err error) {
+		conn, err = udp.Listen(t.Context(), network, addr, "")
+		return err
+	})
+	t.Cleanup(func() { conn.Close() })
+	return conn
 }
 
 // TestClientsThatOnlyKnowPort123 needs a namespace for it.
 func TestClientsThatOnlyKnowPort123(t *testing.T) {
 	t.Parallel()
-	need(t, "ntpdate")
-	run, listen := namespace(t)
-	serve(t, synchronised, listen("udp4", "0.0.0.0:123"), listen("udp6", "[::]:123"))
+	netns.Need(t, "ntpdate")
+	ns := netns.New(t, "n")
+	serve(t, synchronised, listenIn(t, ns, "udp4", "0.0.0.0:123"), listenIn(t, ns, "udp6", "[::]:123"))
 	cases := []struct {
 		name    string
 		command []string
@@ -166,16 +110,16 @@ func TestClientsThatOnlyKnowPort123(t *testing.T) {
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
-			need(t, c.command[0])
-			out, err := run(c.command...)
-			if err != nil || !slices.ContainsFunc(c.says, func(text string) bool { return strings.Contains(out, text) }) {
+			netns.Need(t, c.command[0])
+			out, err := ns.Command(c.command...).CombinedOutput()
+			if err != nil || !slices.ContainsFunc(c.says, func(text string) bool { return strings.Contains(string(out), text) }) {
 				t.Errorf("got %v; want one of %q:\n%s", err, c.says, out)
 			}
 		})
 	}
 }
 
-func TestAControlMessageIsNotAnswered(t *testing.T) {
+func TestAControlMessageIsNotAnsweredByAServerThatIsNotToldTo(t *testing.T) {
 	conn := listen(t, "udp4", "127.0.0.1:0")
 	serve(t, synchronised, conn)
 	client := dial(t, conn)
@@ -200,7 +144,7 @@ func TestAnAnswerComesFromTheAddressThatWasAsked(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Cleanup(func() { client.Close() })
-		client.SetDeadline(time.Now().Add(patience))
+		client.SetDeadline(time.Now().Add(netns.Patience))
 		before := time.Now()
 		client.Write(unhex(t, ask("23")))
 		reply := make([]byte, 512)
@@ -226,17 +170,16 @@ func TestAClientThatAsksTooOftenGetsAKissAndThenNothing(t *testing.T) {
 	serve(t, synchronised, conn)
 	client := dial(t, conn)
 	reply := make([]byte, 512)
-	for i := range burst + 1 {
+	// On a slow machine it may ask for longer, since what it may ask for grows meanwhile.
+	for i, kissed := 0, false; !kissed; i++ {
 		client.Write(unhex(t, ask("23")))
 		n, err := client.Read(reply)
 		if err != nil {
 			t.Fatalf("request %d: %v", i, err)
 		}
-		if kissed := bytes.Equal(reply[12:16], []byte("RATE")); n != packetSize || (kissed && i < burst) {
-			t.Fatalf("request %d: got % x", i, reply[:n])
+		kissed = bytes.Equal(reply[12:16], []byte("RATE"))
+		if n != packetSize || kissed && i < burst || i > 100*burst {
+			t.Fatalf("request %d: got % x; want answers, and then a kiss with RATE", i, reply[:n])
 		}
-	}
-	if !bytes.Equal(reply[12:16], []byte("RATE")) {
-		t.Errorf("got % x; want a kiss with RATE", reply[:packetSize])
 	}
 }

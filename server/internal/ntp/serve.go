@@ -101,7 +101,9 @@ func (s *Server) serve(ctx context.Context, conn *udp.Conn) error {
 		now := time.Now()
 		clock := s.state(now)
 		for i := range received {
-			s.handle(b, i, now, &clock)
+			if !s.answerControl(raw, b, i, now, &clock) {
+				s.handle(b, i, now, &clock)
+			}
 		}
 		if b.count == 0 {
 			continue

@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net"
 	"net/netip"
 	"os"
@@ -15,6 +16,7 @@ import (
 	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 	"github.com/metalform/terraform-provider-metal/server/internal/udp"
 )
 
@@ -22,8 +24,10 @@ import (
 // its address and how to stop it.
 func chronyServer(t testing.TB) (addr string, stop func()) {
 	t.Helper()
-	need(t, "chronyd")
-	free, err := net.ListenPacket("udp4", "127.0.0.1:0")
+	netns.Need(t, "chronyd")
+	// An address that no other test has, so that its port stays free until chronyd takes it.
+	host := netip.AddrFrom4([4]byte{127, byte(1 + rand.IntN(250)), byte(rand.IntN(250)), byte(1 + rand.IntN(250))}).String()
+	free, err := net.ListenPacket("udp4", host+":0")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +35,7 @@ func chronyServer(t testing.TB) (addr string, stop func()) {
 	free.Close()
 	_, port, _ := net.SplitHostPort(addr)
 	server := exec.Command("chronyd", "-x", "-d", "-u", "root", "-f", "/dev/null", "local stratum 10", "allow", "cmdport 0", "port "+port,
-		"bindaddress 127.0.0.1", "pidfile "+filepath.Join(t.TempDir(), "pid"), "bindcmdaddress /")
+		"bindaddress "+host, "pidfile "+filepath.Join(t.TempDir(), "pid"), "bindcmdaddress /")
 	var out strings.Builder
 	server.Stdout, server.Stderr = &out, &out
 	if err := server.Start(); err != nil {
@@ -50,14 +54,14 @@ func chronyServer(t testing.TB) (addr string, stop func()) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(netns.Patience); ; time.Sleep(10 * time.Millisecond) {
 		client.SetDeadline(time.Now().Add(100 * time.Millisecond))
 		client.Write(unhex(t, ask("23")))
 		if _, err := client.Read(make([]byte, requestSize)); err == nil {
 			return addr, stop
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("chronyd on %s does not answer after %s", addr, patience)
+			t.Fatalf("chronyd on %s does not answer after %s", addr, netns.Patience)
 		}
 	}
 }
@@ -127,13 +131,13 @@ func poll(t *testing.T, servers ...string) *Poller {
 // until waits until the poller's choice is as wanted.
 func (p *Poller) until(t *testing.T, what string, as func(choice) bool) choice {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+	for deadline := time.Now().Add(netns.Patience); ; time.Sleep(10 * time.Millisecond) {
 		c := *p.choice.Load()
 		if as(c) {
 			return c
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("waited %s for: %s; got %+v", patience, what, c)
+			t.Fatalf("waited %s for: %s; got %+v", netns.Patience, what, c)
 		}
 	}
 }
@@ -157,16 +161,22 @@ func isChosen(c choice) bool { return c.verdict == chosen }
 func TestBehindChronyWeAreOneStratumFurtherAndWithoutItNoneInTheEnd(t *testing.T) {
 	t.Parallel()
 	addr, stop := chronyServer(t)
-	p := poll(t, addr)
+	ignorant, err := Upstreams([]string{addr}, 0, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
 	conn := listen(t, "udp4", "127.0.0.1:0")
-	serve(t, p.Clock, conn)
+	serve(t, ignorant.Clock, conn)
 	if got := answerOf(t, conn); got.leap != LeapUnknown || got.stratum != stratumUnknown {
 		t.Errorf("before we know the time: got leap %d, stratum %d; want %d, %d", got.leap, got.stratum, LeapUnknown, stratumUnknown)
 	}
+	p := poll(t, addr)
+	conn = listen(t, "udp4", "127.0.0.1:0")
+	serve(t, p.Clock, conn)
 	p.until(t, "chronyd is chosen", isChosen)
 	clock, _ := p.Clock(time.Now())
-	if !clock.Synchronised || clock.Stratum != 11 || clock.RefID != [4]byte{127, 0, 0, 1} || clock.RootDispersion <= 0 {
-		t.Errorf("got %+v; want stratum 11 behind 127.0.0.1", clock)
+	if !clock.Synchronised || clock.Stratum != 11 || clock.RefID != netip.MustParseAddrPort(addr).Addr().As4() || clock.RootDispersion <= 0 {
+		t.Errorf("got %+v; want stratum 11 behind %s", clock, addr)
 	}
 	if got := answerOf(t, conn); got.leap != LeapNone || got.stratum != 11 {
 		t.Errorf("got leap %d, stratum %d; want %d, 11", got.leap, got.stratum, LeapNone)

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"log/slog"
 	"net/netip"
-	"os/exec"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/netns"
 )
 
 func TestConfigsThatNoHostWouldAcceptAreRefused(t *testing.T) {
@@ -63,21 +63,12 @@ func TestAnInterfaceThatIsNotThereIsNotFound(t *testing.T) {
 	}
 }
 
-// wire makes two namespaces, joined by a veth pair: the server's end is srv0, the host's host0.
-func wire(t *testing.T) (server, host string) {
-	t.Helper()
-	server, host = newNamespace(t, "s"), newNamespace(t, "h")
-	run(t, "ip", "-n", server, "link", "add", "srv0", "type", "veth", "peer", "name", "host0", "netns", host)
-	run(t, "ip", "-n", server, "link", "set", "srv0", "address", "02:00:00:00:00:01", "up")
-	run(t, "ip", "-n", host, "link", "set", "host0", "up")
-	waitForLinkLocal(t, server, "srv0")
-	waitForLinkLocal(t, host, "host0")
-	return server, host
-}
+// rdisc6 asks for one advertisement, again and again on a busy machine.
+const rdisc6 = "rdisc6 -1 -r 30 -w 4000 host0"
 
 // TestRdisc6 asks with ndisc6's rdisc6, which prints what it understood.
 func TestRdisc6(t *testing.T) {
-	need(t, "ip", "rdisc6")
+	netns.Need(t, "rdisc6")
 	cases := []struct {
 		name   string
 		config Config
@@ -117,7 +108,7 @@ func TestRdisc6(t *testing.T) {
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
 			start(t, server, "srv0", c.config)
-			out, err := exec.Command("ip", "netns", "exec", host, "rdisc6", "-1", "host0").CombinedOutput()
+			out, err := host.Command(strings.Fields(rdisc6)...).CombinedOutput()
 			if err != nil {
 				t.Fatalf("rdisc6: %v\n%s", err, out)
 			}
@@ -137,29 +128,29 @@ func TestRdisc6(t *testing.T) {
 
 // TestAHostIsLeftAsItWas looks at what Linux, which obeys advertisements, makes of the zero Config.
 func TestAHostIsLeftAsItWas(t *testing.T) {
-	need(t, "ip", "rdisc6")
+	netns.Need(t, "rdisc6")
 	server, host := wire(t)
 	state := func() string {
-		return run(t, "ip", "-n", host, "-6", "route", "show") + run(t, "ip", "-n", host, "-6", "-o", "addr", "show", "scope", "global")
+		return host.Run(t, "ip -6 route show") + host.Run(t, "ip -6 -o addr show scope global")
 	}
 	before := state()
 	log := start(t, server, "srv0", Config{})
-	waitUntil(t, "the first advertisement is sent", func() bool { return strings.Contains(log.String(), "to=ff02::1") })
-	run(t, "ip", "netns", "exec", host, "rdisc6", "-1", "host0")
+	netns.Until(t, "the first advertisement is sent", func() bool { return strings.Contains(log.String(), "to=ff02::1") })
+	host.Run(t, rdisc6)
 	if after := state(); after != before {
 		t.Errorf("routes and addresses changed:\n%swas:\n%s", after, before)
 	}
 }
 
 func TestALinkThatIsDownCostsAWarningAndNotTheServer(t *testing.T) {
-	need(t, "ip", "rdisc6")
+	netns.Need(t, "rdisc6")
 	server, host := wire(t)
-	run(t, "ip", "-n", server, "link", "set", "srv0", "down")
+	server.Run(t, "ip link set srv0 down")
 	log := start(t, server, "srv0", Config{})
-	waitUntil(t, "the failure is told", func() bool { return strings.Contains(log.String(), "level=WARN") })
-	run(t, "ip", "-n", server, "link", "set", "srv0", "up")
-	waitForLinkLocal(t, server, "srv0")
-	out := run(t, "ip", "netns", "exec", host, "rdisc6", "-1", "host0")
+	netns.Until(t, "the failure is told", func() bool { return strings.Contains(log.String(), "level=WARN") })
+	server.Run(t, "ip link set srv0 up")
+	server.UntilLinkLocal(t, "srv0")
+	out := host.Run(t, rdisc6)
 	if !strings.Contains(out, "Router lifetime") {
 		t.Errorf("no answer after the link came up:\n%s", out)
 	}

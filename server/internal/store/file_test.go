@@ -36,7 +36,8 @@ func TestThePragmasHoldOnEveryConnection(t *testing.T) {
 		db        *sql.DB
 		conns     int
 		queryOnly string
-	}{"writer": {db.write, 1, "0"}, "readers": {db.read, 16, "1"}} {
+		logPages  string // only who writes ends the log
+	}{"writer": {db.write, 1, "0", "4096"}, "readers": {db.read, 16, "1", "1000"}} {
 		var held []*sql.Conn
 		for range pool.conns { // all at once, so that each is another one
 			conn, err := pool.db.Conn(t.Context())
@@ -46,6 +47,7 @@ func TestThePragmasHoldOnEveryConnection(t *testing.T) {
 			held = append(held, conn)
 			for pragma, want := range map[string]string{
 				"journal_mode": "wal", "foreign_keys": "1", "busy_timeout": "5000", "synchronous": "2", "query_only": pool.queryOnly,
+				"wal_autocheckpoint": pool.logPages,
 			} {
 				var got string
 				if err := conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got); err != nil || got != want {
@@ -84,7 +86,7 @@ func TestASnapshotIsKeptBeforeAMigration(t *testing.T) {
 		}
 		next[f.Name()] = &fstest.MapFile{Data: text}
 	}
-	version := len(next) + 1
+	const version = 9000 // the numbers have gaps, so that counting them does not give the next one
 	next[fmt.Sprintf("%04d_next.sql", version)] = &fstest.MapFile{Data: []byte("-- +goose Up\nDELETE FROM event;\n-- +goose Down\nSELECT 1;\n")}
 	snapshot := fmt.Sprintf("%s.before-%d", path, version)
 	if err := os.WriteFile(snapshot, []byte("of an attempt before this one"), 0o600); err != nil {

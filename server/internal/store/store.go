@@ -57,6 +57,12 @@ func Open(ctx context.Context, path string, opt Options) (*DB, error) {
 	if err := db.migrate(ctx, path); err != nil {
 		return nil, errors.Join(err, db.write.Close())
 	}
+	// Whoever makes the log too long waits until all of it is in the file. Pages that many commits change are written
+	// there once: the longer the log, the less there is to write.
+	const logPages = 4096 // 16 MiB
+	if _, err := db.write.ExecContext(ctx, fmt.Sprintf("PRAGMA wal_autocheckpoint = %d", logPages)); err != nil {
+		return nil, errors.Join(fmt.Errorf("set how long the log of %s may get: %w", path, err), db.write.Close())
+	}
 	if db.read, err = sql.Open("sqlite3", dsn(path, true)); err != nil {
 		return nil, errors.Join(fmt.Errorf("open database: %w", err), db.write.Close())
 	}

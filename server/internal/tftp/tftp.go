@@ -4,6 +4,7 @@
 package tftp
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -29,8 +30,11 @@ const (
 	timeout = time.Second
 	retries = 5
 
-	// maxTransfers run at once; who asks beyond is told to come again. Each holds a socket and some kilobytes.
+	// maxTransfers run at once; who asks beyond is told to come again. Each holds a socket and readAhead bytes.
 	maxTransfers = 256
+
+	// readAhead is how much of a file is read at once.
+	readAhead = 64 << 10
 
 	// maxDuration bounds one transfer. The slowest that was seen, UNDI in an emulated machine, moves 3 MB/s.
 	maxDuration = 15 * time.Minute
@@ -119,7 +123,8 @@ func (s *Server) transfer(ctx context.Context, log *slog.Logger, content io.Read
 	}
 	log.Info("TFTP transfer starts", "size", size)
 	start := time.Now()
-	source := &reader{ctx: ctx, content: content}
+	// Blocks are small: read one by one, every one would cost a call of the kernel more.
+	source := &reader{ctx: ctx, content: bufio.NewReaderSize(content, readAhead)}
 	_, err := to.ReadFrom(source)
 	log = log.With("bytes", source.read, "duration", time.Since(start).Round(time.Millisecond))
 	switch {

@@ -31,16 +31,17 @@ const (
 // A Conn is a UDP socket of one address family. Its methods may be called from many goroutines.
 type Conn struct {
 	socket   *net.UDPConn
-	batch    batchReader
+	batch    batcher
 	family   family
 	received atomic.Uint64
 	dropped  atomic.Uint64
 	oversize atomic.Uint64
 }
 
-// batchReader is what ipv4.PacketConn and ipv6.PacketConn have in common: many datagrams with one system call.
-type batchReader interface {
+// batcher is what ipv4.PacketConn and ipv6.PacketConn have in common: many datagrams with one system call.
+type batcher interface {
 	ReadBatch(messages []ipv4.Message, flags int) (int, error)
+	WriteBatch(messages []ipv4.Message, flags int) (int, error)
 }
 
 // Stats counts datagrams since the socket was opened.

@@ -50,7 +50,12 @@ const (
 // Start starts the program on the server's side, with its data in a directory that may have some already, and returns
 // when its API answers. Calls to that come from the client's side.
 func Start(ctx context.Context, n *testnet.Net, program, dir string) (*Server, error) {
-	config := fmt.Sprintf(config, n.Server.Interface, dir, Zone)
+	return StartWith(ctx, n, program, dir, "")
+}
+
+// StartWith is Start with more blocks in the configuration.
+func StartWith(ctx context.Context, n *testnet.Net, program, dir, more string) (*Server, error) {
+	config := fmt.Sprintf(config, n.Server.Interface, dir, Zone) + more
 	path := filepath.Join(dir, "metald.hcl")
 	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
 		return nil, err

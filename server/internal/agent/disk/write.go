@@ -3,46 +3,53 @@ package disk
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
 	"math"
+	"runtime"
+	"sync"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/disk/gpt"
+	"github.com/metalform/terraform-provider-metal/server/internal/image/chunk"
 )
 
 const (
 	skipBytes = 64 << 10 // the unit in which zeros are left out
-	buffers   = 3        // one being filled, one waiting, one being written
-	// maxWindow bounds the memory that a stream can ask the decompressor for: zstd --ultra -22 uses 128 MiB.
-	maxWindow = 128 << 20
+	// fewest and most chunks are under way at once: one that waits for the network, one that is unpacked, one that is
+	// written. Each takes 8 MiB, and machines with many processors are bound by their network or disk long before.
+	fewest, most = 3, 12
 )
+
+// A Source gives an image as it is stored. Its methods may be called from several goroutines. They ride out a server
+// that is away: an error means that asking again is of no use, or that ctx ended.
+type Source interface {
+	Chunks(ctx context.Context) (chunk.Table, error)
+	// Read fills p with what is stored from an offset on.
+	Read(ctx context.Context, p []byte, offset int64) error
+}
 
 // WriteOptions say what Write puts where.
 type WriteOptions struct {
-	Path string // of the disk's device file
-	// Stream is the image as zstd frames. Its Read must end when the context does, or it must be an io.Closer: then
-	// Write closes it when the context ends.
-	Stream      io.Reader
-	Digest      string // SHA-256 of the raw content, hex
-	RawBytes    int64  // size of the raw content
-	StoredBytes int64  // size of the stream; 0 when unknown
+	Path     string // of the disk's device file
+	Image    Source
+	Digest   string // SHA-256 of the raw content, hex
+	RawBytes int64  // size of the raw content
 	// Seed is the content of the FAT volume CIDATA by file name; empty: no such volume is made.
 	Seed map[string]string
-	// Progress is told the fraction of the raw content that was dealt with; may be nil.
+	// Progress is told the rising fraction of the raw content that was dealt with; may be nil.
 	Progress func(fraction float64)
 }
 
 // Write streams an image to a disk, moves the backup of its partition table to the disk's true end, grows its last
 // partition when that holds a Linux file system, and adds a partition with the seed. It returns how many bytes were
-// zero and did not have to be sent.
+// zero and did not have to be sent. Chunks are read, verified, unpacked and written several at once.
 //
 // The first mebibyte, with boot code and partition table, is cleared at the start and written at the very end, after
-// the digest was found right: whatever stops Write leaves a disk that does not boot. When ctx ends, Write stops
+// every chunk was found right: whatever stops Write leaves a disk that does not boot. When ctx ends, Write stops
 // within one chunk.
 func Write(ctx context.Context, o WriteOptions) (bytesZero int64, err error) {
 	dev, err := openDevice(o.Path)
@@ -56,178 +63,171 @@ func Write(ctx context.Context, o WriteOptions) (bytesZero int64, err error) {
 	if err := checkSeed(o.Seed, dev.sector); err != nil {
 		return 0, err
 	}
-	w := &writer{dev: dev, o: o, stream: counter{Reader: o.Stream}}
-	if err := w.run(ctx); err != nil {
-		if w.touched {
-			err = errors.Join(err, w.unboot())
-		}
-		return w.zeros, err
+	w := &writer{dev: dev, o: o}
+	err = w.run(ctx)
+	if ctx.Err() != nil {
+		err = metal.Errorf(metal.Conflict, "write image to disk %s: called off: %w", o.Path, ctx.Err())
 	}
-	return w.zeros, nil
+	if err != nil && w.touched {
+		err = errors.Join(err, w.unboot())
+	}
+	return w.zeros, err
 }
 
 // writer is one Write.
 type writer struct {
 	dev     *device
 	o       WriteOptions
+	chunks  []chunk.Chunk
+	unzstd  *zstd.Decoder
 	head    []byte // the first mebibyte, held back
 	plan    plan
 	blank   bool // the target region reads as zeros
 	touched bool // something was written
-	zeros   int64
-	stream  counter
-}
 
-// counter counts what is read.
-type counter struct {
-	io.Reader
-	bytes int64
-}
-
-func (c *counter) Read(b []byte) (int, error) {
-	n, err := c.Reader.Read(b)
-	c.bytes += int64(n)
-	return n, err
-}
-
-// chunk is a piece of raw content.
-type chunk struct {
-	offset int64
-	data   []byte // aligned; goes back to the reader
+	mu    sync.Mutex
+	next  int   // chunk that nobody took yet
+	done  int64 // bytes of the content
+	zeros int64 // of these, bytes that did not have to be written
 }
 
 func (w *writer) run(ctx context.Context) error {
-	inner, cancel := context.WithCancel(ctx)
-	empty, full := make(chan []byte, buffers), make(chan chunk, buffers)
-	for range buffers {
-		empty <- aligned(chunkBytes)
+	table, err := w.o.Image.Chunks(ctx)
+	if err != nil {
+		return metal.Errorf(metal.Internal, "write image to disk %s: %w", w.o.Path, err)
 	}
-	done := make(chan error, 1)
-	stop := context.AfterFunc(inner, func() {
-		if c, ok := w.o.Stream.(io.Closer); ok {
-			c.Close() // to end a Read that waits; what it returns then does not matter
-		}
-	})
-	go func() {
-		defer close(full)
-		done <- w.read(inner, empty, full)
-	}()
-	err := w.consume(ctx, full, empty)
-	if err == nil {
-		stop()
+	if got := hex.EncodeToString(table.Digest[:]); got != w.o.Digest || table.RawBytes() != w.o.RawBytes {
+		return metal.Errorf(metal.Invalid, "write image to disk %s: the server has content of %d bytes with digest %s, the image has %d bytes with digest %s; import the image again",
+			w.o.Path, table.RawBytes(), got, w.o.RawBytes, w.o.Digest)
 	}
-	cancel()
-	for c := range full {
-		empty <- c.data
+	w.chunks = table.Chunks
+	// Several goroutines unpack, each at most one chunk.
+	w.unzstd, err = zstd.NewReader(nil, zstd.WithDecoderConcurrency(runtime.GOMAXPROCS(0)), zstd.WithDecoderMaxMemory(chunk.Bytes),
+		zstd.WithDecodeAllCapLimit(true), zstd.WithDecoderLowmem(true))
+	if err != nil {
+		return metal.Errorf(metal.Internal, "write image to disk %s: make zstd decoder: %w", w.o.Path, err)
 	}
-	readErr := <-done
-	close(empty)
-	for b := range empty {
-		free(b)
-	}
-	switch {
-	case ctx.Err() != nil:
-		return metal.Errorf(metal.Conflict, "write image to disk %s: called off: %w", w.o.Path, ctx.Err())
-	case err != nil:
+	defer w.unzstd.Close()
+	if err := w.first(ctx); err != nil {
 		return err
-	case readErr != nil:
-		return readErr
+	}
+	if err := w.others(ctx); err != nil {
+		return err
 	}
 	return w.finish(ctx)
 }
 
-// read decompresses and hashes the stream into buffers, and checks length and digest at the end.
-func (w *writer) read(ctx context.Context, empty <-chan []byte, full chan<- chunk) error {
-	// One decoder without goroutines: reading is already apart from writing, and small machines have one processor.
-	z, err := zstd.NewReader(&w.stream, zstd.WithDecoderConcurrency(1), zstd.WithDecoderMaxWindow(maxWindow), zstd.WithDecoderLowmem(true))
+// first writes the first chunk, which decides the layout, but for the head.
+func (w *writer) first(ctx context.Context) error {
+	b := newBuffers(w.largest())
+	defer b.free()
+	w.next = 1
+	c := w.chunks[0]
+	data, err := w.fetch(ctx, 0, b)
 	if err != nil {
-		return metal.Errorf(metal.Internal, "read image stream: %w", err)
+		return err
 	}
-	defer z.Close()
-	sum := sha256.New()
-	for at := int64(0); ; {
-		var b []byte
-		select {
-		case b = <-empty:
-		case <-ctx.Done():
-			return ctx.Err()
-		}
-		n, err := io.ReadFull(z, b[:min(chunkBytes, w.o.RawBytes-at)])
-		if err != nil && at+int64(n) < w.o.RawBytes || ctx.Err() != nil {
-			full <- chunk{at, b[:0]} // only to give the buffer back
-			if ctx.Err() != nil {
-				return ctx.Err()
+	w.head = append([]byte(nil), data[:min(len(data), gpt.HeadBytes)]...)
+	if err := w.begin(ctx); err != nil {
+		return err
+	}
+	skipped, err := w.put(w.pad(data[len(w.head):]), c.Offset+int64(len(w.head)))
+	w.count(c, skipped)
+	return err
+}
+
+// others writes all chunks but the first.
+func (w *writer) others(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	for range min(max(fewest, 2*runtime.GOMAXPROCS(0)), most) {
+		g.Go(func() error {
+			b := newBuffers(w.largest())
+			defer b.free()
+			for i := w.take(); i < len(w.chunks); i = w.take() {
+				if err := ctx.Err(); err != nil {
+					return err
+				}
+				if err := w.one(ctx, i, b); err != nil {
+					return err
+				}
 			}
-			return w.streamError(at+int64(n), err)
+			return nil
+		})
+	}
+	return g.Wait()
+}
+
+// one writes one chunk.
+func (w *writer) one(ctx context.Context, i int, b *buffers) error {
+	c := w.chunks[i]
+	if c.Zero && w.blank {
+		w.count(c, c.Bytes)
+		return nil
+	}
+	data := b.raw[:c.Bytes]
+	if c.Zero {
+		clear(data)
+	} else {
+		var err error
+		if data, err = w.fetch(ctx, i, b); err != nil {
+			return err
 		}
-		sum.Write(b[:n])
-		full <- chunk{at, b[:n]}
-		if at += int64(n); at == w.o.RawBytes {
-			break
-		}
 	}
-	if n, err := z.Read(make([]byte, 1)); n > 0 {
-		return metal.Errorf(metal.Invalid, "write image to disk %s: the stream goes on beyond the %d bytes the image has; import the image again", w.o.Path, w.o.RawBytes)
-	} else if err != nil && !errors.Is(err, io.EOF) {
-		return w.streamError(w.o.RawBytes, err)
+	skipped, err := w.put(w.pad(data), c.Offset)
+	if err != nil {
+		return err
 	}
-	if got := hex.EncodeToString(sum.Sum(nil)); got != w.o.Digest {
-		return metal.Errorf(metal.Invalid, "write image to disk %s: the content has digest %s, the image has %s; import the image again", w.o.Path, got, w.o.Digest)
-	}
+	w.count(c, skipped)
 	return nil
 }
 
-func (w *writer) streamError(at int64, err error) error {
-	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
-		// The stored size tells a connection that was cut from an image that is stored short.
-		return metal.Errorf(metal.Internal, "write image to disk %s: the stream ended after %d of %d bytes (%d of %d as stored): %w",
-			w.o.Path, at, w.o.RawBytes, w.stream.bytes, w.o.StoredBytes, err)
-	}
-	return metal.Errorf(metal.Internal, "write image to disk %s: read the stream after %d of %d bytes: %w", w.o.Path, at, w.o.RawBytes, err)
+// take gives out the next chunk, in the order of the disk, which rotating ones need.
+func (w *writer) take() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.next++
+	return w.next - 1
 }
 
-// consume writes chunks until there are no more.
-func (w *writer) consume(ctx context.Context, full <-chan chunk, empty chan<- []byte) error {
-	for c := range full {
-		err := ctx.Err()
-		if err == nil && len(c.data) > 0 {
-			err = w.put(ctx, c)
-		}
-		empty <- c.data[:cap(c.data)]
-		if err != nil {
-			return err
-		}
-		if w.o.Progress != nil {
-			w.o.Progress(math.Min(1, float64(c.offset+int64(len(c.data)))/float64(w.o.RawBytes)))
-		}
+// count adds a chunk that is dealt with to the progress.
+func (w *writer) count(c chunk.Chunk, skipped int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.done += int64(c.Bytes)
+	w.zeros += int64(skipped)
+	if w.o.Progress != nil {
+		w.o.Progress(math.Min(1, float64(w.done)/float64(w.o.RawBytes)))
 	}
-	return nil
 }
 
-// put writes one chunk, without its zeros where the disk has them already. The first one decides the layout.
-func (w *writer) put(ctx context.Context, c chunk) error {
-	data, at := c.data, c.offset
-	if at == 0 {
-		w.head = append([]byte(nil), data[:min(len(data), gpt.HeadBytes)]...)
-		if err := w.begin(ctx); err != nil {
-			return err
-		}
-		data, at = data[len(w.head):], int64(len(w.head))
+// largest is the size of the largest chunk as stored.
+func (w *writer) largest() int {
+	n := 0
+	for _, c := range w.chunks {
+		n = max(n, c.StoredBytes)
 	}
-	if pad := w.dev.roundUp(len(data)); pad > len(data) {
-		clear(data[len(data):pad]) // the image's last sector: the rest of the buffer is older content
-		data = data[:pad]
-	}
+	return n
+}
+
+// pad fills up the image's last sector: what is left of the buffer is older content.
+func (w *writer) pad(data []byte) []byte {
+	whole := data[:w.dev.roundUp(len(data))]
+	clear(whole[len(data):])
+	return whole
+}
+
+// put writes whole sectors, without zeros where the disk has them already, and returns how many bytes that were.
+func (w *writer) put(data []byte, at int64) (skipped int, err error) {
 	for len(data) > 0 {
 		n, zero := run(data)
 		if zero && w.blank {
-			w.zeros += int64(n)
+			skipped += n
 		} else if err := w.dev.writeAt(data[:n], at); err != nil {
-			return err
+			return skipped, err
 		}
 		data, at = data[n:], at+int64(n)
 	}
-	return nil
+	return skipped, nil
 }
 
 // begin decides the layout, then clears the disk: nothing was written before.

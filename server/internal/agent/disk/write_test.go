@@ -6,13 +6,20 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"errors"
-	"io"
+	"fmt"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/klauspost/compress/zstd"
+	"golang.org/x/sys/unix"
+
+	"github.com/metalform/terraform-provider-metal/internal/metal"
+	"github.com/metalform/terraform-provider-metal/server/internal/image/chunk"
 )
 
 // testImage is an image that sfdisk partitioned, with data, zeros and odd pieces in between.
@@ -37,22 +44,45 @@ func testImage(t *testing.T, label string, bytes int64) []byte {
 	return raw
 }
 
-func pack(t *testing.T, raw []byte) []byte {
+// stored is an image as a server has it.
+type stored struct {
+	table  chunk.Table
+	frames []byte
+	// read, if it is set, reads instead.
+	read func(ctx context.Context, p []byte, offset int64) error
+}
+
+func (s *stored) Chunks(context.Context) (chunk.Table, error) { return s.table, nil }
+
+func (s *stored) Read(ctx context.Context, p []byte, offset int64) error {
+	if s.read != nil {
+		return s.read(ctx, p, offset)
+	}
+	copy(p, s.frames[offset:])
+	return nil
+}
+
+// pack stores an image as the server does.
+func pack(t *testing.T, raw []byte) *stored {
 	t.Helper()
 	z, err := zstd.NewWriter(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer z.Close()
-	return z.EncodeAll(raw, nil)
+	s := &stored{table: chunk.Table{Digest: sha256.Sum256(raw)}}
+	for part := range slices.Chunk(raw, chunk.Bytes) {
+		frame := z.EncodeAll(part, nil)
+		s.frames = append(s.frames, frame...)
+		s.table.Add(len(part), len(frame), sha256.Sum256(frame), isZero(part))
+	}
+	return s
 }
 
 func options(t *testing.T, path string, raw []byte, seed map[string]string) WriteOptions {
-	sum := sha256.Sum256(raw)
-	packed := pack(t, raw)
+	image := pack(t, raw)
 	return WriteOptions{
-		Path: path, Stream: bytes.NewReader(packed), Digest: hex.EncodeToString(sum[:]), RawBytes: int64(len(raw)),
-		StoredBytes: int64(len(packed)), Seed: seed,
+		Path: path, Image: image, Digest: hex.EncodeToString(image.table.Digest[:]), RawBytes: int64(len(raw)), Seed: seed,
 	}
 }
 
@@ -165,8 +195,13 @@ func TestWhatIsRefusedLeavesTheDiskAlone(t *testing.T) {
 		{"no table but a seed", "", 16 << 20, func(o *WriteOptions) { o.Seed = seed }, "no partition table"},
 		{"no room for the seed", "gpt", 32 << 20, func(o *WriteOptions) { o.Seed = seed }, "no room for a seed"},
 		{"seed too large", "gpt", 16 << 20, func(o *WriteOptions) { o.Seed = map[string]string{"a": strings.Repeat("x", 5<<20)} }, "is full"},
-		{"not zstd", "gpt", 16 << 20, func(o *WriteOptions) { o.Stream = strings.NewReader("hello, world, this is not zstd") }, "magic"},
-		{"empty stream", "gpt", 16 << 20, func(o *WriteOptions) { o.Stream = strings.NewReader("") }, "ended after 0 of"},
+		{"another image's digest", "gpt", 16 << 20, func(o *WriteOptions) { o.Digest = strings.Repeat("0", 64) }, "the image has 16777216 bytes with digest 0000"},
+		{"another size than was told", "gpt", 16 << 20, func(o *WriteOptions) { o.RawBytes -= 512 }, "the server has content of 16777216 bytes"},
+		{"a first chunk that is not zstd", "gpt", 16 << 20, func(o *WriteOptions) { forge(o, 0, []byte("hello, this is not zstd")) }, "unpack chunk 1 of 4: "},
+		{"a first chunk of another size", "gpt", 16 << 20, func(o *WriteOptions) {
+			forge(o, 0, o.Image.(*stored).frames[o.Image.(*stored).table.Chunks[2].Stored:][:o.Image.(*stored).table.Chunks[2].StoredBytes/2])
+		}, "unpack chunk 1 of 4: "},
+		{"an image that the server does not have", "gpt", 16 << 20, func(o *WriteOptions) { o.Image = nothing{} }, "no such image"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			path := plainDisk(t, 32<<20)
@@ -192,25 +227,65 @@ func TestAnImageOfOtherBlocksIsRefused(t *testing.T) {
 	}
 }
 
+// nothing is an image that is not there.
+type nothing struct{}
+
+func (nothing) Chunks(context.Context) (chunk.Table, error) {
+	return chunk.Table{}, metal.Errorf(metal.NotFound, "no such image")
+}
+
+func (nothing) Read(context.Context, []byte, int64) error { return nil }
+
+// forge makes a chunk unpack to something else, with a sum that is right.
+func forge(o *WriteOptions, i int, frame []byte) {
+	s := o.Image.(*stored)
+	c := &s.table.Chunks[i]
+	s.frames = append(s.frames, frame...)
+	c.Stored, c.StoredBytes, c.Sum = int64(len(s.frames)-len(frame)), len(frame), sha256.Sum256(frame)
+}
+
+// spoil damages what is read of a chunk, as often as is said.
+func spoil(o *WriteOptions, i, times int) {
+	s := o.Image.(*stored)
+	at := s.table.Chunks[i].Stored
+	var mu sync.Mutex
+	s.read = func(_ context.Context, p []byte, offset int64) error {
+		copy(p, s.frames[offset:])
+		mu.Lock()
+		defer mu.Unlock()
+		if offset == at && times > 0 {
+			times--
+			p[len(p)/2] ^= 1
+		}
+		return nil
+	}
+}
+
 func TestAFailureLeavesADiskThatDoesNotBoot(t *testing.T) {
 	for _, c := range []struct {
 		name   string
-		change func(o *WriteOptions, packed []byte)
+		change func(o *WriteOptions)
 		want   string
 	}{
-		{"wrong digest", func(o *WriteOptions, _ []byte) { o.Digest = strings.Repeat("0", 64) }, "digest"},
-		{"truncated stream", func(o *WriteOptions, p []byte) { o.Stream = bytes.NewReader(p[:len(p)-3000]) }, "ended after"},
-		{"connection breaks", func(o *WriteOptions, p []byte) {
-			o.Stream = io.MultiReader(bytes.NewReader(p[:len(p)-3000]), broken{})
-		}, "cable pulled"},
-		{"more than was told", func(o *WriteOptions, _ []byte) { o.RawBytes -= 512 }, "goes on beyond"},
+		{"a chunk that is damaged on the server", func(o *WriteOptions) { spoil(o, 2, tries) }, "chunk 3 of 4 (bytes 8388608 to 12582911 of the image) came damaged 4 times"},
+		{"a chunk that does not unpack", func(o *WriteOptions) { forge(o, 3, []byte("this is not zstd")) }, "unpack chunk 4 of 4: "},
+		{"a chunk that unpacks to more than a chunk", func(o *WriteOptions) { forge(o, 2, bomb(t)) }, "unpack chunk 3 of 4: "},
+		{"an image that is removed meanwhile", func(o *WriteOptions) {
+			s := o.Image.(*stored)
+			s.read = func(_ context.Context, p []byte, offset int64) error {
+				if copy(p, s.frames[offset:]); offset > 0 {
+					return errors.New("no such image")
+				}
+				return nil
+			}
+		}, "no such image"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			disks(t, 16<<20, func(t *testing.T, path string) {
 				raw := testImage(t, "gpt", 16<<20)
 				patch(t, path, raw, 0) // an earlier system that would boot
 				o := options(t, path, raw, nil)
-				c.change(&o, pack(t, raw))
+				c.change(&o)
 				if _, err := Write(t.Context(), o); err == nil || !strings.Contains(err.Error(), c.want) {
 					t.Errorf("got error %v; want one with %q", err, c.want)
 				}
@@ -222,28 +297,110 @@ func TestAFailureLeavesADiskThatDoesNotBoot(t *testing.T) {
 	}
 }
 
-type broken struct{}
+// bomb is a frame that unpacks to 64 MiB.
+func bomb(t *testing.T) []byte {
+	t.Helper()
+	return pack(t, make([]byte, 64<<20)).frames
+}
 
-func (broken) Read([]byte) (int, error) { return 0, errors.New("cable pulled") }
+func TestAChunkThatComesDamagedIsAskedForAgain(t *testing.T) {
+	for _, i := range []int{0, 2} {
+		path := plainDisk(t, 32<<20)
+		raw := testImage(t, "", 16<<20)
+		o := options(t, path, raw, nil)
+		spoil(&o, i, tries-1)
+		if _, err := Write(t.Context(), o); err != nil {
+			t.Fatalf("chunk %d: %v", i, err)
+		}
+		if !bytes.Equal(peek(t, path, 0, len(raw)), raw) {
+			t.Errorf("chunk %d: the content on the disk differs from the image", i)
+		}
+	}
+}
 
-func TestWriteIsCalledOffWhileTheStreamWaits(t *testing.T) {
+func TestZeroChunksAreNotReadFromTheServer(t *testing.T) {
+	disks(t, 64<<20, func(t *testing.T, path string) {
+		fill(t, path, 40<<20) // what an earlier owner left
+		raw := make([]byte, 10*chunk.Bytes)
+		copy(raw, "boot code")
+		copy(raw[9*chunk.Bytes:], noise(5000))
+		o := options(t, path, raw, nil)
+		s := o.Image.(*stored)
+		var mu sync.Mutex
+		var read []int64
+		s.read = func(_ context.Context, p []byte, offset int64) error {
+			mu.Lock()
+			defer mu.Unlock()
+			read = append(read, offset)
+			copy(p, s.frames[offset:])
+			return nil
+		}
+		if _, err := Write(t.Context(), o); err != nil {
+			t.Fatal(err)
+		}
+		if want := []int64{0, s.table.Chunks[9].Stored}; !slices.Equal(read, want) {
+			t.Errorf("got reads at %v; want %v", read, want)
+		}
+		if !bytes.Equal(peek(t, path, 0, len(raw)), raw) {
+			t.Error("the content on the disk differs from the image")
+		}
+	})
+}
+
+func TestWriteIsCalledOffWhileTheServerIsAway(t *testing.T) {
 	path := plainDisk(t, 64<<20)
-	raw := testImage(t, "gpt", 32<<20)
+	raw := append(testImage(t, "gpt", 32<<20), noise(16<<20)...)
 	o := options(t, path, raw, nil)
 	ctx, cancel := context.WithCancel(t.Context())
-	r, w := io.Pipe()
-	o.Stream = r
-	packed := pack(t, raw)
-	go func() {
-		_, _ = w.Write(packed[:len(packed)/2]) // the rest never comes; the reader is closed
-	}()
-	o.Progress = func(float64) { cancel() }
-	if _, err := Write(ctx, o); !errors.Is(err, context.Canceled) {
+	s := o.Image.(*stored)
+	s.read = func(ctx context.Context, p []byte, offset int64) error {
+		if offset > 0 {
+			cancel()
+			<-ctx.Done() // the server never comes back
+			return ctx.Err()
+		}
+		copy(p, s.frames[offset:])
+		return nil
+	}
+	if _, err := Write(ctx, o); !errors.Is(err, context.Canceled) || metal.CodeOf(err) != metal.Conflict {
 		t.Errorf("got %v; want it called off", err)
 	}
 	if !isZero(peek(t, path, 0, 1<<20)) {
 		t.Error("boot code or a partition table is left")
 	}
+}
+
+func TestADiskThatFailsInTheMiddleIsNamed(t *testing.T) {
+	path := failing(t, 64<<20, 24<<20)
+	_, err := Write(t.Context(), options(t, path, noise(40<<20), nil))
+	if err == nil || !strings.Contains(err.Error(), " of disk "+path) || !strings.Contains(err.Error(), "at offset ") || !errors.Is(err, unix.ENOSPC) {
+		t.Errorf("got %v; want ENOSPC with disk %s and an offset", err, path)
+	}
+	if !isZero(peek(t, path, 0, 1<<20)) {
+		t.Error("boot code or a partition table is left")
+	}
+}
+
+// failing stands in for a disk that answers with an error from some place on: a file that has room for good bytes only.
+func failing(t *testing.T, bytes, good int64) string {
+	t.Helper()
+	dir := t.TempDir()
+	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, fmt.Sprintf("size=%d", good)); err != nil {
+		if os.Getenv("CI") != "" {
+			t.Fatalf("cannot mount a small disk: %v", err)
+		}
+		t.Skipf("cannot mount a small disk: %v", err)
+	}
+	t.Cleanup(func() {
+		if err := unix.Unmount(dir, 0); err != nil {
+			t.Errorf("unmount %s: %v", dir, err)
+		}
+	})
+	file := filepath.Join(dir, "disk")
+	if err := errors.Join(os.WriteFile(file, nil, 0o600), os.Truncate(file, bytes)); err != nil {
+		t.Fatal(err)
+	}
+	return file
 }
 
 func TestRunsOfZeros(t *testing.T) {

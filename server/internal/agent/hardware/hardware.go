@@ -17,6 +17,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/inventory"
 	"github.com/metalform/terraform-provider-metal/server/internal/agentapi"
+	"github.com/metalform/terraform-provider-metal/server/internal/image/chunk"
 )
 
 // Disks is what can be done to disks; package disk does it.
@@ -25,7 +26,7 @@ type Disks interface {
 	Choose(disks []metal.Disk, want string, rawBytes int64) (metal.Disk, error)
 	Erase(ctx context.Context, d metal.Disk, path string, mode metal.Erase, progress func(float64)) (metal.DiskWiped, error)
 	// Write streams an image to the device at path and returns how many bytes it did not have to write.
-	Write(ctx context.Context, path string, image io.Reader, w agentapi.Write, progress func(float64)) (int64, error)
+	Write(ctx context.Context, path string, image *Image, w agentapi.Write, progress func(float64)) (int64, error)
 	// Kexec starts the system on the device at path. It returns only when it failed.
 	Kexec(ctx context.Context, path, parameters string) error
 }
@@ -40,11 +41,13 @@ type Control interface {
 
 // Options are what a Machine is made of.
 type Options struct {
-	Sources inventory.Sources
-	Disks   Disks
-	Control Control
-	// Image opens an image's stream at an offset, as agentapi.Client does.
-	Image func(ctx context.Context, digest string, offset int64) (io.ReadCloser, error)
+	Sources   inventory.Sources
+	Disks     Disks
+	Control   Control
+	Installer Installer
+	// ImagePart and ImageChunks read images, as agentapi.Client does.
+	ImagePart   func(ctx context.Context, digest string, offset, length int64) (io.ReadCloser, error)
+	ImageChunks func(ctx context.Context, digest string) (chunk.Table, error)
 	// Settle returns when the drivers of all devices are there.
 	Settle  func(ctx context.Context) error
 	Version string // of the agent
@@ -133,13 +136,8 @@ func (m *Machine) Write(ctx context.Context, w agentapi.Write, progress func(flo
 		return agentapi.Written{}, err
 	}
 	m.Log.Info("writing image", "disk", d.Name, "serial", d.Serial, "digest", w.Digest, "raw_bytes", w.RawBytes)
-	image := newStream(ctx, m.Log, w.StoredBytes, func(ctx context.Context, offset int64) (io.ReadCloser, error) {
-		return m.Image(ctx, w.Digest, offset)
-	})
-	defer image.Close()
 	began := time.Now()
-	// Only its Read is handed on: it ends with ctx by itself, and Close belongs to this goroutine.
-	zero, err := m.Disks.Write(ctx, m.device(d.Name), struct{ io.Reader }{image}, w, progress)
+	zero, err := m.Disks.Write(ctx, m.device(d.Name), &Image{machine: m, digest: w.Digest}, w, progress)
 	if err != nil {
 		return agentapi.Written{}, err
 	}

@@ -18,6 +18,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/inventory"
 	"github.com/metalform/terraform-provider-metal/server/internal/agentapi"
+	"github.com/metalform/terraform-provider-metal/server/internal/image/chunk"
 )
 
 func TestEraseLeavesRemovableAndReadOnlyDisksAlone(t *testing.T) {
@@ -60,8 +61,8 @@ func TestNothingIsErasedWhenNothingIsAsked(t *testing.T) {
 func TestWriteStreamsToTheChosenDisk(t *testing.T) {
 	d := &fakeDisks{all: []metal.Disk{{Name: "sda"}, {Name: "sdb"}}}
 	m := newMachine(d, nil)
-	m.Image = func(_ context.Context, digest string, offset int64) (io.ReadCloser, error) {
-		return io.NopCloser(strings.NewReader(("content of " + digest)[offset:])), nil
+	m.ImagePart = func(_ context.Context, digest string, offset, length int64) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(("content of " + digest)[offset:][:length])), nil
 	}
 	got, err := m.Write(t.Context(), agentapi.Write{Digest: "abc", Disk: "sdb", StoredBytes: 14}, func(float64) {})
 	if err != nil || got.Disk.Name != "sdb" || got.BytesZero != 7 {
@@ -175,6 +176,61 @@ type silent struct{ ctx context.Context }
 func (s silent) Read([]byte) (int, error) { <-s.ctx.Done(); return 0, s.ctx.Err() }
 func (s silent) Close() error             { return nil }
 
+func TestPartsOfAnImageAreReadAcrossACut(t *testing.T) {
+	content := []byte(strings.Repeat("0123456789", 1000))
+	var calls [][2]int64
+	m := newMachine(&fakeDisks{}, nil)
+	m.ImagePart = func(_ context.Context, _ string, offset, length int64) (io.ReadCloser, error) {
+		calls = append(calls, [2]int64{offset, length})
+		return io.NopCloser(bytes.NewReader(content[offset:][:min(length, 3000)])), nil // and there it is cut
+	}
+	got := make([]byte, 5000)
+	if err := (&Image{machine: m, digest: "abc"}).Read(t.Context(), got, 100); err != nil || !bytes.Equal(got, content[100:5100]) {
+		t.Errorf("got %v; want the bytes from 100 on", err)
+	}
+	if diff := cmp.Diff([][2]int64{{100, 5000}, {3100, 2000}}, calls); diff != "" {
+		t.Errorf("calls (-want +got):\n%s", diff)
+	}
+}
+
+func TestChunksAreAskedForUntilTheServerAnswers(t *testing.T) {
+	want := chunk.Table{Digest: chunk.Sum{1}}
+	for _, tt := range []struct {
+		name    string
+		answers []error
+		code    metal.Code
+	}{
+		{"a server that comes back", []error{errors.New("connection refused"), metal.Errorf(metal.Internal, "starting"), nil}, ""},
+		{"an image that is not there", []error{errors.New("connection refused"), metal.Errorf(metal.NotFound, "no such image")}, metal.NotFound},
+		{"an image that is damaged", []error{metal.Errorf(metal.Invalid, "the stored file is damaged")}, metal.Invalid},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			m := newMachine(&fakeDisks{}, nil)
+			m.ImageChunks = func(context.Context, string) (chunk.Table, error) {
+				err := tt.answers[0]
+				tt.answers = tt.answers[1:]
+				return want, err
+			}
+			got, err := (&Image{machine: m}).Chunks(t.Context())
+			if metal.CodeOf(err) != tt.code || (err == nil && got.Digest != want.Digest) || len(tt.answers) != 0 {
+				t.Errorf("got %v, %v with %d answers left; want code %q", got, err, len(tt.answers), tt.code)
+			}
+		})
+	}
+}
+
+func TestWaitingForChunksEndsWithTheContext(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	m := newMachine(&fakeDisks{}, nil)
+	m.ImageChunks = func(context.Context, string) (chunk.Table, error) {
+		cancel()
+		return chunk.Table{}, errors.New("connection refused")
+	}
+	if _, err := (&Image{machine: m}).Chunks(ctx); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v; want the context's error", err)
+	}
+}
+
 func newMachine(d *fakeDisks, c *fakeControl) *Machine {
 	return New(Options{
 		Sources: inventory.Sources{Roots: inventory.Roots{Dev: "/dev"}, Disks: d.List}, Disks: d, Control: c,
@@ -209,8 +265,9 @@ func (d *fakeDisks) Erase(_ context.Context, disk metal.Disk, path string, mode 
 	return metal.DiskWiped{Name: disk.Name}, d.fail[disk.Name]
 }
 
-func (d *fakeDisks) Write(_ context.Context, path string, image io.Reader, _ agentapi.Write, _ func(float64)) (int64, error) {
-	content, err := io.ReadAll(image)
+func (d *fakeDisks) Write(ctx context.Context, path string, image *Image, w agentapi.Write, _ func(float64)) (int64, error) {
+	content := make([]byte, w.StoredBytes)
+	err := image.Read(ctx, content, 0)
 	d.note("write %s %s", path, content)
 	return 7, err
 }

@@ -33,11 +33,11 @@ type stream struct {
 	offset int64
 	body   io.ReadCloser
 	cancel context.CancelFunc // of the connection behind body
-	gap    time.Duration
+	gap    patience
 }
 
 func newStream(ctx context.Context, log *slog.Logger, length int64, open func(ctx context.Context, offset int64) (io.ReadCloser, error)) *stream {
-	return &stream{ctx: ctx, log: log, open: open, length: length, stall: stall, gap: firstGap}
+	return &stream{ctx: ctx, log: log, open: open, length: length, stall: stall, gap: patience(firstGap)}
 }
 
 // Read returns io.EOF after length bytes and not before.
@@ -63,10 +63,10 @@ func (s *stream) Read(p []byte) (int, error) {
 			}
 		}
 		if n > 0 {
-			s.gap = firstGap
+			s.gap = patience(firstGap)
 			return n, nil
 		}
-		if err != nil && !s.pause() {
+		if err != nil && !s.gap.wait(s.ctx) {
 			return 0, s.ctx.Err()
 		}
 	}
@@ -84,27 +84,35 @@ func (s *stream) reopen() error {
 		return nil
 	}
 	cancel()
-	var told *metal.Error
-	if errors.As(err, &told) {
-		switch told.Code {
-		case metal.NotFound, metal.Invalid, metal.Forbidden:
-			return fmt.Errorf("open image stream: %w", err)
-		}
+	if final(err) {
+		return fmt.Errorf("open image stream: %w", err)
 	}
 	s.log.Warn("open image stream", "offset", s.offset, "error", err)
-	if !s.pause() {
+	if !s.gap.wait(s.ctx) {
 		return s.ctx.Err()
 	}
 	return nil
 }
 
-// pause waits before the next try, longer each time until a byte came; false when the context ended.
-func (s *stream) pause() bool {
-	t := time.NewTimer(s.gap)
+// final says whether another try cannot mend what the server said.
+func final(err error) bool {
+	var told *metal.Error
+	if !errors.As(err, &told) {
+		return false
+	}
+	return told.Code == metal.NotFound || told.Code == metal.Invalid || told.Code == metal.Forbidden
+}
+
+// patience is the pause before the next try.
+type patience time.Duration
+
+// wait pauses, longer each time; false when the context ended.
+func (p *patience) wait(ctx context.Context) bool {
+	t := time.NewTimer(time.Duration(*p))
 	defer t.Stop()
-	s.gap = min(2*s.gap, lastGap)
+	*p = min(2**p, patience(lastGap))
 	select {
-	case <-s.ctx.Done():
+	case <-ctx.Done():
 		return false
 	case <-t.C:
 		return true

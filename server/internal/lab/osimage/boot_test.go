@@ -64,13 +64,9 @@ func deploy(t *testing.T, image string, diskBytes int64, seed map[string]string)
 	}
 	f.Close()
 	digest, raw := measure(t, image)
-	stream, err := os.Open(image)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer stream.Close()
+	from := openSource(t, image, digest)
 	started := time.Now()
-	if _, err := disk.Write(t.Context(), disk.WriteOptions{Path: target, Stream: stream, Digest: digest, RawBytes: raw, Seed: seed}); err != nil {
+	if _, err := disk.Write(t.Context(), disk.WriteOptions{Path: target, Image: from, Digest: digest, RawBytes: raw, Seed: seed}); err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("written in %v", time.Since(started))
