@@ -40,7 +40,7 @@ func findHost(c Config) (host, error) {
 	}
 	if c.SecureBoot {
 		places = []ovmf{ // with Microsoft's keys enrolled
-			{"/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},                 // Debian, Ubuntu
+			{"/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},               // Debian, Ubuntu
 			{"/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"}, // Fedora
 		}
 	}
