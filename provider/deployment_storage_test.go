@@ -113,7 +113,7 @@ func TestTheLayoutIsKnownInThePlanAndRefusedThere(t *testing.T) {
 	whole := machine("n1", box, servertest.BMCPassword, "") + theirs("debian", r.image(t, "debian", "debian")) +
 		"resource \"metal_allocation\" \"web\" {\n  name = \"web\"\n  depends_on = [metal_machine.n1]\n}\n"
 	deploy := func(image, storage string) string {
-		return whole + fmt.Sprintf("resource \"metal_deployment\" \"web\" {\n  machine_id = metal_allocation.web.machine_id\n  image = %q\n  storage = %s\n}\n", image, storage)
+		return whole + fmt.Sprintf("resource \"metal_deployment\" \"web\" {\n  machine_id = metal_allocation.web.machine_id\n  image = %q\n  storage = %s\n  depends_on = [metal_image.debian]\n}\n", image, storage)
 	}
 	serial := "DISK-" + string(box.MAC)
 	encrypted := func(version int) string {
