@@ -118,11 +118,11 @@ func whole(text string) (io.ReadCloser, int64, error) {
 
 // signedTFTP opens what GRUB and shim ask for besides scripts; false when name is none of that.
 func (f Files) signedTFTP(name string) (*os.File, bool, error) {
-	switch {
-	case name == fileShim:
+	switch name {
+	case fileShim:
 		file, err := f.loader(fileShim, debianShim)
 		return file, true, err
-	case name == fileGRUB:
+	case fileGRUB:
 		file, err := f.loader(fileGRUB, debianGRUB)
 		return file, true, err
 	}

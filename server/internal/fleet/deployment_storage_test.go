@@ -78,7 +78,7 @@ func TestAPreviewSaysWhatTheDeploymentThenMakes(t *testing.T) {
 	r := start(t)
 	machine := r.twoDisks(t)
 	create := onto(machine, deployment("root", flatOn("B")))
-	impact, err := r.PreviewDeployment(t.Context(), api.PreviewDeploymentRequest{Body: create.Body})
+	impact, err := r.PreviewDeployment(t.Context(), api.PreviewDeploymentRequest(create))
 	must(t, err)
 	if len(impact.Storage) == 0 || !strings.HasPrefix(impact.Storage[0], "disk1 is /dev/vdb (50 GiB, serial B)") || impact.Problem != "" {
 		t.Fatalf("got %+v; want the layout of vdb and no problem", impact)

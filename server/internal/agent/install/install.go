@@ -197,6 +197,11 @@ func installLoader(ctx context.Context, o Options, v *storage.Volumes, root stri
 	if b.Disks, err = biosDisks(plan, v.Device); err != nil {
 		return err
 	}
+	defer func() {
+		for _, dir := range b.ESPs {
+			err = errors.Join(err, o.Kernel.Unmount(dir))
+		}
+	}()
 	for i, name := range plan.Boot.ESPs {
 		dir := filepath.Join(o.Dir, fmt.Sprintf("run/esp%d", i))
 		if err := os.MkdirAll(dir, 0o755); err != nil {
@@ -205,7 +210,6 @@ func installLoader(ctx context.Context, o Options, v *storage.Volumes, root stri
 		if err := o.Kernel.Mount(v.Device(name), dir, "vfat", nil); err != nil {
 			return fmt.Errorf("mount the EFI system partition %s: %w", v.Device(name), err)
 		}
-		defer func() { err = errors.Join(err, o.Kernel.Unmount(dir)) }()
 		b.ESPs = append(b.ESPs, dir)
 	}
 	o.Log.Info("making the system bootable", "disks", len(b.Disks), "esps", len(b.ESPs))

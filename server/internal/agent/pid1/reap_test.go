@@ -2,6 +2,7 @@ package pid1
 
 import (
 	"context"
+	"errors"
 	"os/exec"
 	"sync"
 	"testing"
@@ -19,7 +20,8 @@ func TestReapLeavesTheAgentsOwnProgramsAlone(t *testing.T) {
 	})
 	for i := range 50 {
 		err := c.Run(exec.CommandContext(ctx, "sh", "-c", "exit 7"))
-		if e, ok := err.(*exec.ExitError); !ok || e.ExitCode() != 7 {
+		var e *exec.ExitError
+		if !errors.As(err, &e) || e.ExitCode() != 7 {
 			t.Errorf("program %d: got %v; want exit status 7", i, err)
 		}
 	}

@@ -2,6 +2,7 @@ package program
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"os/exec"
@@ -34,7 +35,11 @@ func TestAFailureTellsTheProgramsLastLines(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "exit status 3: disk is on fire") || strings.Contains(err.Error(), "sesame") {
 		t.Fatalf("got %v; want the last line and not the input", err)
 	}
-	detail := err.(*metal.Error).Detail
+	var told *metal.Error
+	if !errors.As(err, &told) {
+		t.Fatalf("got %T; want an error of the domain", err)
+	}
+	detail := told.Detail
 	if lines := strings.Split(detail, "\n"); len(lines) != tailLines || lines[0] != "82" {
 		t.Errorf("got detail %q; want the last %d lines", detail, tailLines)
 	}

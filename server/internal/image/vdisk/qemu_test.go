@@ -76,7 +76,7 @@ func converted(t testing.TB, raw string, args []string) string {
 	return image
 }
 
-func open(t testing.TB, path string, open opener) (*Disk, error) {
+func open(t testing.TB, path string, by opener) (*Disk, error) {
 	t.Helper()
 	f, err := os.Open(path)
 	if err != nil {
@@ -87,7 +87,7 @@ func open(t testing.TB, path string, open opener) (*Disk, error) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return open(f, info.Size(), 1<<30)
+	return by(f, info.Size(), 1<<30)
 }
 
 func contentOf(d *Disk) ([]byte, error) { return io.ReadAll(io.NewSectionReader(d, 0, d.Size)) }
