@@ -29,12 +29,12 @@ func (c *Conn) Batch(fail func(to netip.AddrPort, err error)) *Batch {
 	return &Batch{conn: c, fail: fail, filled: make([]ipv4.Message, 0, batchSize)}
 }
 
-// Full says that the next datagram sends those that are there first.
-func (b *Batch) Full() bool { return len(b.filled) == len(b.slots) }
+// full says that the next datagram sends those that are there first.
+func (b *Batch) full() bool { return len(b.filled) == len(b.slots) }
 
 // Put adds the datagram that write appends to the memory it is given. to, source and ifIndex are those of Conn.WriteTo.
 func (b *Batch) Put(to netip.AddrPort, source netip.Addr, ifIndex int, write func(memory []byte) []byte) {
-	if b.Full() {
+	if b.full() {
 		b.Flush()
 	}
 	s := &b.slots[len(b.filled)]

@@ -3,6 +3,7 @@ package udp
 import (
 	"context"
 	"sync/atomic"
+	"time"
 )
 
 // An Outbox has replies sent by one goroutine, so that whoever makes them need not wait for system calls. Those that
@@ -28,8 +29,11 @@ func (o *Outbox[T]) Add(reply T) {
 func (o *Outbox[T]) Lost() uint64 { return o.lost.Load() }
 
 // Run hands every reply to put, which puts it into the batch, until ctx ends. It returns nil. Replies that wait then
-// are not sent.
+// are not sent. Where many wait, they leave at a pace that a receiver's socket buffer can take.
 func (o *Outbox[T]) Run(ctx context.Context, batch *Batch, put func(reply T, batch *Batch)) error {
+	var pace pace
+	timer := time.NewTimer(0)
+	defer timer.Stop()
 	for {
 		select {
 		case <-ctx.Done():
@@ -37,13 +41,17 @@ func (o *Outbox[T]) Run(ctx context.Context, batch *Batch, put func(reply T, bat
 		case reply := <-o.queue:
 			put(reply, batch)
 		}
-		for more := true; more && !batch.Full(); {
+		count, pause := pace.allowed(time.Now(), 1+len(o.queue))
+		for ; pause > 0; count, pause = pace.allowed(time.Now(), 1+len(o.queue)) {
+			timer.Reset(pause)
 			select {
-			case reply := <-o.queue:
-				put(reply, batch)
-			default:
-				more = false
+			case <-ctx.Done():
+				return nil
+			case <-timer.C:
 			}
+		}
+		for range count - 1 { // nobody else takes from the queue
+			put(<-o.queue, batch)
 		}
 		batch.Flush()
 	}
