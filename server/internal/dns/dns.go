@@ -4,8 +4,8 @@ import (
 	"context"
 	"log/slog"
 	"net"
+	"net/netip"
 	"runtime"
-	"sync"
 
 	"github.com/miekg/dns"
 	"golang.org/x/sync/errgroup"
@@ -56,15 +56,11 @@ func New(conns []*udp.Conn, listeners []net.Listener, zones Zones, self Self, co
 // Run answers until ctx ends, and then returns nil.
 func (s *Server) Run(ctx context.Context) error {
 	group, ctx := errgroup.WithContext(ctx)
-	var sending sync.WaitGroup
 	for _, conn := range s.conns {
-		out := newOutbox(conn, s.log)
-		sending.Go(out.run)
 		group.Go(func() error {
-			defer out.close()
-			return udp.Serve(ctx, conn, runtime.GOMAXPROCS(0), func(ctx context.Context, d udp.Datagram) {
-				s.handleDatagram(ctx, conn, out, d)
-			})
+			return udp.Answer(ctx, conn, runtime.NumCPU(), func(ctx context.Context, d udp.Datagram, memory []byte) []byte {
+				return s.answerDatagram(ctx, conn, d, memory)
+			}, s.unsent)
 		})
 	}
 	for _, listener := range s.listeners {
@@ -73,32 +69,31 @@ func (s *Server) Run(ctx context.Context) error {
 	err := group.Wait()
 	s.updates.wait()
 	s.forwarder.wait()
-	sending.Wait()
 	return err
 }
 
-// handleDatagram answers one request by UDP. What takes time is sent apart from out, which may be closed by then.
-func (s *Server) handleDatagram(ctx context.Context, conn *udp.Conn, out *outbox, d udp.Datagram) {
+// answerDatagram appends the answer to a request by UDP to memory; nil for none, or where it takes time: then it is sent
+// when it is there.
+func (s *Server) answerDatagram(ctx context.Context, conn *udp.Conn, d udp.Datagram, memory []byte) []byte {
 	s.counters.udp.Add(1)
-	room := out.take()
 	view, recursive := s.zones.Now(), s.forwarder.serves(d.From.Addr())
-	wire, ok := quick(room.buffer[:0], d.Payload, view, s.self, recursive, byDatagram)
+	wire, ok := quick(memory, d.Payload, view, s.self, recursive, byDatagram)
 	if !ok {
 		t := s.turn(d.Payload, d.From.Addr(), view, recursive)
 		if t.later != nil {
 			from := d
 			from.Payload = nil // it is reused when this returns
 			if t.slots.start(func() { s.sendLate(conn, from, s.datagram(d.From, &t, t.later(ctx), nil)) }) {
-				out.drop(room)
-				return
+				return nil
 			}
 			t.answer.Rcode = dns.RcodeServerFailure
 		}
-		wire = s.datagram(d.From, &t, t.answer, room.buffer[:])
+		wire = s.datagram(d.From, &t, t.answer, memory[:cap(memory)])
 	}
-	if wire = s.limited(d, wire); wire == nil {
-		out.drop(room)
-		return
-	}
-	out.put(room, wire, d)
+	return s.limited(d, wire)
+}
+
+// unsent is told of an answer that cannot be sent.
+func (s *Server) unsent(to netip.AddrPort, err error) {
+	s.log.Debug("DNS answer not sent", "client", to, "error", err)
 }

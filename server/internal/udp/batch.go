@@ -32,13 +32,17 @@ func (c *Conn) Batch(fail func(to netip.AddrPort, err error)) *Batch {
 // full says that the next datagram sends those that are there first.
 func (b *Batch) full() bool { return len(b.filled) == len(b.slots) }
 
-// Put adds the datagram that write appends to the memory it is given. to, source and ifIndex are those of Conn.WriteTo.
+// Put adds the datagram that write appends to the memory it is given; none where that returns nil. to, source and ifIndex are those of Conn.WriteTo.
 func (b *Batch) Put(to netip.AddrPort, source netip.Addr, ifIndex int, write func(memory []byte) []byte) {
 	if b.full() {
 		b.Flush()
 	}
 	s := &b.slots[len(b.filled)]
-	s.payload = write(s.payload[:0])
+	payload := write(s.payload[:0])
+	if payload == nil {
+		return
+	}
+	s.payload = payload
 	if addr := to.Addr(); addr.Is4() {
 		four := addr.As4()
 		s.to.IP = append(s.ip[:0], four[:]...)

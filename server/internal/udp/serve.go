@@ -28,6 +28,14 @@ type Datagram struct {
 	Payload []byte
 }
 
+// wayBack is the interface that a reply must leave by; 0 where the routes decide.
+func (d *Datagram) wayBack() int {
+	if client := d.From.Addr(); client.Is6() && client.IsLinkLocalUnicast() {
+		return d.IfIndex
+	}
+	return 0
+}
+
 // packet is a Datagram with the buffer that holds its payload.
 type packet struct {
 	Datagram
@@ -85,36 +93,70 @@ func ServeBy(ctx context.Context, conn *Conn, workers int, key func(Datagram) ui
 // read fills packets from the socket and gives them to deliver, which says whether it took them, until the socket
 // fails.
 func (c *Conn) read(pool *sync.Pool, deliver func(*packet) bool) error {
-	packets := make([]*packet, batchSize)
-	messages := make([]ipv4.Message, batchSize)
-	load := func(i int) {
-		packets[i] = pool.Get().(*packet)
-		messages[i].Buffers = [][]byte{packets[i].buffer[:]}
-		messages[i].OOB = packets[i].oob[:]
-	}
-	for i := range packets {
-		load(i)
-	}
+	r := newReader(c, func() *packet { return pool.Get().(*packet) })
 	for {
-		n, err := c.batch.ReadBatch(messages, 0)
+		packets, err := r.next()
 		if err != nil {
-			if passing(err) {
-				continue
-			}
 			return err
 		}
-		at := time.Now()
-		for i := range messages[:n] {
-			if !c.take(packets[i], &messages[i], at) {
+		for i, p := range packets {
+			if p == nil {
 				continue
 			}
-			if !deliver(packets[i]) {
+			if !deliver(p) {
 				c.dropped.Add(1)
 				continue
 			}
 			c.received.Add(1)
-			load(i)
+			r.renew(i)
 		}
+	}
+}
+
+// reader reads a socket for one goroutine.
+type reader struct {
+	conn     *Conn
+	make     func() *packet
+	packets  [batchSize]*packet
+	messages [batchSize]ipv4.Message
+	good     [batchSize]*packet
+}
+
+func newReader(conn *Conn, make func() *packet) *reader {
+	r := &reader{conn: conn, make: make}
+	for i := range r.packets {
+		r.renew(i)
+	}
+	return r
+}
+
+// renew has another packet take the place of one that was handed on.
+func (r *reader) renew(i int) {
+	p := r.make()
+	r.packets[i] = p
+	r.messages[i].Buffers = [][]byte{p.buffer[:]}
+	r.messages[i].OOB = p.oob[:]
+}
+
+// next waits for packets, and returns them, with nil in place of those that did not fit; or the error that ended the
+// socket. They are valid until the next call, where renew is not called for them.
+func (r *reader) next() ([]*packet, error) {
+	for {
+		n, err := r.conn.batch.ReadBatch(r.messages[:], 0)
+		if err != nil {
+			if passing(err) {
+				continue
+			}
+			return nil, err
+		}
+		at := time.Now()
+		for i := range n {
+			r.good[i] = nil
+			if r.conn.take(r.packets[i], &r.messages[i], at) {
+				r.good[i] = r.packets[i]
+			}
+		}
+		return r.good[:n], nil
 	}
 }
 

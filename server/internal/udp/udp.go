@@ -163,11 +163,7 @@ func (c *Conn) WriteTo(payload []byte, to netip.AddrPort, source netip.Addr, ifI
 // by only where the sender's address means nothing without one (IPv6 link-local); else the routes decide, since the
 // way back may be another one.
 func (c *Conn) Reply(d Datagram, payload []byte) error {
-	ifIndex := 0
-	if d.From.Addr().IsLinkLocalUnicast() && d.From.Addr().Is6() {
-		ifIndex = d.IfIndex
-	}
-	return c.WriteTo(payload, d.From, d.To, ifIndex)
+	return c.WriteTo(payload, d.From, d.To, d.wayBack())
 }
 
 // unmapped removes the zone, which a Datagram tells as an interface index, and writes IPv4 as IPv4.

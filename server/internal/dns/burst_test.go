@@ -5,11 +5,8 @@ import (
 	"encoding/binary"
 	"log/slog"
 	"net"
-	"net/netip"
 	"testing"
 	"time"
-
-	"golang.org/x/net/ipv4"
 
 	"github.com/metalform/terraform-provider-metal/server/internal/udp"
 )
@@ -58,55 +55,5 @@ func TestABurstOfRequestsIsAnswered(t *testing.T) {
 				seen[binary.BigEndian.Uint16(buf[:n])] = true
 			}
 		})
-	}
-}
-
-// refusing takes no message to port 1.
-type refusing struct{ sent []int }
-
-func (r *refusing) WriteBatch(messages []ipv4.Message, _ int) (int, error) {
-	for i, m := range messages {
-		port := m.Addr.(*net.UDPAddr).Port
-		if port == 1 && i == 0 {
-			return -1, net.ErrWriteToConnected
-		}
-		if port == 1 || i == 3 { // the kernel stops there, and says how many it took
-			return i, nil
-		}
-		r.sent = append(r.sent, port)
-	}
-	return len(messages), nil
-}
-
-func TestAMessageThatIsNotTakenHoldsUpNoOther(t *testing.T) {
-	kernel := &refusing{}
-	o := &outbox{batch: kernel, log: slog.New(slog.DiscardHandler)}
-	var messages []ipv4.Message
-	for _, port := range []int{2, 1, 3, 4, 5, 6, 1, 1, 7, 1} {
-		messages = append(messages, ipv4.Message{Addr: &net.UDPAddr{Port: port}})
-	}
-	o.write(messages)
-	if got, want := len(kernel.sent), 6; got != want {
-		t.Errorf("got %v sent; want the %d that are taken", kernel.sent, want)
-	}
-}
-
-func TestWhatAnAnswerIsSentFrom(t *testing.T) {
-	cases := []struct {
-		name string
-		from source
-		is4  bool
-		says bool
-	}{
-		{"the address that was asked", source{addr: netip.MustParseAddr("127.0.0.1")}, true, true},
-		{"an IPv6 address", source{addr: netip.MustParseAddr("::1")}, false, true},
-		{"an interface", source{addr: netip.MustParseAddr("ff02::1"), ifIndex: 2}, false, true},
-		{"nothing, where that was a group", source{addr: netip.MustParseAddr("224.0.0.251")}, true, false},
-		{"nothing, where that is not known", source{}, true, false},
-	}
-	for _, c := range cases {
-		if got := c.from.control(c.is4); got == nil || len(got) > 0 != c.says {
-			t.Errorf("%s: got % x; want a message %t", c.name, got, c.says)
-		}
 	}
 }
