@@ -152,15 +152,12 @@ func newDeploymentDataSource() datasource.DataSource {
 		schema: schema.Schema{
 			MarkdownDescription: "What runs on one machine.",
 			Attributes: map[string]schema.Attribute{
-				"id":         id,
-				"machine_id": either("Id of the machine."),
-				"image":      computedText("Name of the image."),
-				"hostname":   computedText("Host name of the system; null: the machine's name."),
-				"ssh_keys":   computedNames("Who may log in."),
-				"network": schema.SingleNestedAttribute{
-					Computed: true, MarkdownDescription: "The system's own network configuration.",
-					Attributes: map[string]schema.Attribute{"mode": computedText("`static` or `dhcp`.")},
-				},
+				"id":                  id,
+				"machine_id":          either("Id of the machine."),
+				"image":               computedText("Name of the image."),
+				"hostname":            computedText("Host name of the system; null: the machine's name."),
+				"ssh_keys":            computedNames("Who may log in."),
+				"network":             told(networkAttribute()),
 				"kernel_parameters":   computedText("Added to the kernel command line of the installed system."),
 				"disk":                computedText("Name, serial number or WWN of the disk asked for; null: the smallest that fits."),
 				"boot":                computedText("How the machine gets into the installed system: `reboot` or `kexec`."),
@@ -193,8 +190,8 @@ func readDeployment(ctx context.Context, c *connection, m *deploymentModel) (dia
 		}
 	}
 	d, err := c.api.GetDeployment(ctx, api.GetDeploymentRequest{ByID: api.ByID{ID: id}})
-	if err == nil {
-		m.set(d)
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	return m.set(ctx, d), nil
 }

@@ -7,10 +7,8 @@ import (
 	"time"
 
 	"github.com/hashicorp/terraform-plugin-framework-timeouts/resource/timeouts"
-	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
 	"github.com/hashicorp/terraform-plugin-framework/types"
-	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
@@ -50,30 +48,19 @@ type deploymentResourceModel struct {
 	Timeouts        timeouts.Value `tfsdk:"timeouts"`
 }
 
-type networkModel struct {
-	Mode types.String `tfsdk:"mode"`
-}
-
 const staticMode = "static"
-
-func networkValue(mode string) types.Object {
-	return types.ObjectValueMust(
-		map[string]attr.Type{"mode": types.StringType},
-		map[string]attr.Value{"mode": types.StringValue(orElse(mode, staticMode))},
-	)
-}
 
 // redeployDefault are the fields whose change redeploys where the user does not say otherwise.
 func redeployDefault() types.Set { return computedSet([]string{"image", "disk", "trigger"}) }
 
 // set copies what the server says. Only what is asked for is compared with the configuration: what runs is in digest,
 // pending_changes and state.
-func (m *deploymentModel) set(d metal.Deployment) {
+func (m *deploymentModel) set(ctx context.Context, d metal.Deployment) (diags diag.Diagnostics) {
 	m.ID, m.MachineID = types.StringValue(d.ID), types.StringValue(d.MachineID)
 	m.Image = types.StringValue(d.Spec.Image)
 	m.Hostname = newString(m.Hostname, d.Spec.Hostname)
 	m.SSHKeys = newSet(m.SSHKeys, d.Spec.SSHKeys)
-	m.Network = networkValue(d.Spec.Network.Mode)
+	m.Network, diags = newNetwork(ctx, m.Network, d.Spec.Network)
 	m.KernelParameters = newString(m.KernelParameters, d.Spec.KernelParameters)
 	m.Disk = newString(m.Disk, d.Spec.Disk)
 	m.Boot = types.StringValue(orElse(d.Spec.Boot, "reboot"))
@@ -95,13 +82,15 @@ func (m *deploymentModel) set(d metal.Deployment) {
 	if !d.DeployedAt.IsZero() {
 		m.DeployedAt = types.StringValue(d.DeployedAt.UTC().Format(time.RFC3339))
 	}
+	return diags
 }
 
 // set copies what the server says. It never tells user data back, but its digest shows when somebody replaced it.
 func (m *deploymentResourceModel) set(ctx context.Context, d metal.Deployment) diag.Diagnostics {
-	m.deploymentModel.set(d)
-	var diags diag.Diagnostics
-	m.Storage, diags = newStorage(ctx, m.Storage, d.Spec.Storage)
+	diags := m.deploymentModel.set(ctx, d)
+	var more diag.Diagnostics
+	m.Storage, more = newStorage(ctx, m.Storage, d.Spec.Storage)
+	diags.Append(more...)
 	if !m.UserData.IsNull() && digestOf(m.UserData.ValueString()) != d.Spec.UserDataSHA256 {
 		m.UserData = types.StringNull()
 	}
@@ -131,14 +120,13 @@ func (m *deploymentResourceModel) keep(planned *deploymentResourceModel) {
 
 // body is what the plan asks for. prior is nil before the first time; config has the user data that is in no plan.
 func (m *deploymentResourceModel) body(ctx context.Context, prior, config *deploymentResourceModel) (api.DeploymentBody, diag.Diagnostics) {
-	var network networkModel
-	diags := m.Network.As(ctx, &network, basetypes.ObjectAsOptions{})
+	network, diags := networkFrom(ctx, m.Network)
 	body := api.DeploymentBody{
 		DeploymentSpec: metal.DeploymentSpec{
 			Image:            m.Image.ValueString(),
 			Hostname:         m.Hostname.ValueString(),
 			SSHKeys:          sorted(m.SSHKeys),
-			Network:          metal.NetworkSpec{Mode: network.Mode.ValueString()},
+			Network:          network,
 			KernelParameters: m.KernelParameters.ValueString(),
 			Disk:             m.Disk.ValueString(),
 			Boot:             m.Boot.ValueString(),

@@ -37,7 +37,7 @@ func (r *deploymentResource) ModifyPlan(ctx context.Context, req resource.Modify
 		return
 	}
 	if req.State.Raw.IsNull() {
-		r.previewStorage(ctx, req, resp)
+		r.preview(ctx, req, resp)
 		return
 	}
 	var plan, state, config deploymentResourceModel

@@ -11,7 +11,6 @@ import (
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/booldefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/listplanmodifier"
-	"github.com/hashicorp/terraform-plugin-framework/resource/schema/objectdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/planmodifier"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/setdefault"
 	"github.com/hashicorp/terraform-plugin-framework/resource/schema/stringplanmodifier"
@@ -72,13 +71,7 @@ func deploymentInputs() map[string]schema.Attribute {
 			Optional: true, ElementType: types.StringType,
 			MarkdownDescription: "Who may log in: names of `metal_ssh_key`, or public keys as in `authorized_keys`. Default: nobody.",
 		},
-		"network": schema.SingleNestedAttribute{
-			Optional: true, Computed: true, Default: objectdefault.StaticValue(networkValue(staticMode)),
-			MarkdownDescription: "The system's own network configuration. Default: its static address.",
-			Attributes: map[string]schema.Attribute{
-				"mode": choice("`static` writes the machine's own address into the system, `dhcp` lets it ask. Default: `static`.", staticMode, staticMode, "dhcp"),
-			},
-		},
+		"network":           networkAttribute(),
 		"kernel_parameters": text("Added to the kernel command line of the installed system. Default: none."),
 		"disk":              text("Name, serial number or WWN of the disk to overwrite. Default: the smallest one that the image fits on."),
 		"storage":           storageAttribute(),

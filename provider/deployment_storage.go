@@ -8,6 +8,7 @@ import (
 
 	"github.com/hashicorp/terraform-plugin-framework/attr"
 	"github.com/hashicorp/terraform-plugin-framework/diag"
+	"github.com/hashicorp/terraform-plugin-framework/resource/schema"
 	"github.com/hashicorp/terraform-plugin-framework/types"
 	"github.com/hashicorp/terraform-plugin-framework/types/basetypes"
 
@@ -140,7 +141,7 @@ func convert(from, to any) error {
 		err = json.Unmarshal(text, to)
 	}
 	if err != nil {
-		return fmt.Errorf("convert storage: %w", err)
+		return fmt.Errorf("convert %T: %w", to, err)
 	}
 	return nil
 }
@@ -154,7 +155,7 @@ func newStorage(ctx context.Context, prior types.Object, now *metal.StorageSpec)
 	}
 	was, diags := storageFrom(ctx, prior)
 	before, err := was.spec()
-	if err == nil && !diags.HasError() && before != nil && spoken(before) == spoken(now) {
+	if err == nil && !diags.HasError() && before != nil && spoken[storageModel](before) == spoken[storageModel](now) {
 		return prior, nil
 	}
 	var m storageModel
@@ -167,10 +168,10 @@ func newStorage(ctx context.Context, prior types.Object, now *metal.StorageSpec)
 	return out, diags
 }
 
-// spoken is a declaration without what only the server says.
-func spoken(s *metal.StorageSpec) string {
-	var m storageModel
-	if err := convert(s, &m); err != nil {
+// spoken is a declaration without what only the server says: what its model M has.
+func spoken[M any](declared any) string {
+	var m M
+	if err := convert(declared, &m); err != nil {
 		return err.Error()
 	}
 	text, err := json.Marshal(m)
@@ -180,9 +181,11 @@ func spoken(s *metal.StorageSpec) string {
 	return string(text)
 }
 
-func storageType() map[string]attr.Type {
+func storageType() map[string]attr.Type { return typesOf(storageAttributes()) }
+
+func typesOf(attributes map[string]schema.Attribute) map[string]attr.Type {
 	out := map[string]attr.Type{}
-	for name, a := range storageAttributes() {
+	for name, a := range attributes {
 		out[name] = a.GetType()
 	}
 	return out

@@ -191,8 +191,8 @@ func FuzzStorage(f *testing.F) {
 			t.Fatal(diags)
 		}
 		back, err := m.spec()
-		if err != nil || spoken(back) != spoken(&s) {
-			t.Fatalf("got %s, %v; want %s", spoken(back), err, spoken(&s))
+		if err != nil || spoken[storageModel](back) != spoken[storageModel](&s) {
+			t.Fatalf("got %s, %v; want %s", spoken[storageModel](back), err, spoken[storageModel](&s))
 		}
 	})
 }

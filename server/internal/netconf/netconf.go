@@ -111,7 +111,7 @@ func find(path string, nic metal.NetworkInterface, m Machine) (metal.NIC, error)
 	case mac != "":
 		return metal.NIC{}, metal.Errorf(metal.Invalid, "%s: the machine has no NIC with the MAC address %s", path, mac)
 	default:
-		return metal.NIC{}, metal.Errorf(metal.Invalid, "%s: the machine has no NIC called %q; metal_inventory lists those it has", path, nic.NIC)
+		return metal.NIC{}, metal.Errorf(metal.Invalid, "%s: the machine has no NIC called %q; metal_machine_inventory lists those it has", path, nic.NIC)
 	}
 }
 

@@ -11,15 +11,16 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
 
-// previewStorage plans what a new deployment makes of the disks, where the machine and everything else is known. What
-// cannot be made is refused here, and not first at apply.
-func (r *deploymentResource) previewStorage(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
+// preview plans what a new deployment makes of the disks, where the machine and everything else is known. A layout or a
+// network that cannot be made is refused here, and not first at apply.
+func (r *deploymentResource) preview(ctx context.Context, req resource.ModifyPlanRequest, resp *resource.ModifyPlanResponse) {
 	var plan, config deploymentResourceModel
 	resp.Diagnostics.Append(req.Plan.Get(ctx, &plan)...)
 	if resp.Diagnostics.Append(req.Config.Get(ctx, &config)...); resp.Diagnostics.HasError() {
 		return
 	}
-	if plan.Storage.IsNull() || plan.MachineID.IsUnknown() || !plan.known(ctx, &config) {
+	network, diags := networkFrom(ctx, config.Network)
+	if plan.Storage.IsNull() && (diags.HasError() || !network.Declared()) || plan.MachineID.IsUnknown() || !plan.known(ctx, &config) {
 		return
 	}
 	body, diags := plan.body(ctx, nil, &config)
@@ -29,7 +30,15 @@ func (r *deploymentResource) previewStorage(ctx context.Context, req resource.Mo
 	machine := plan.MachineID.ValueString()
 	impact, err := r.api.PreviewDeployment(ctx, api.PreviewDeploymentRequest{Body: api.CreateDeploymentBody{MachineID: machine, DeploymentBody: body}})
 	if metal.CodeOf(err) == metal.Invalid {
-		resp.Diagnostics.AddAttributeError(path.Root("storage"), "Cannot lay out the disks of machine "+machine, evidence(err))
+		refused := diag.NewErrorDiagnostic("Cannot deploy to machine "+machine+" as declared", evidence(err))
+		switch declared := network.Declared(); {
+		case plan.Storage.IsNull():
+			resp.Diagnostics.Append(diag.WithPath(path.Root("network"), refused))
+		case !declared:
+			resp.Diagnostics.Append(diag.WithPath(path.Root("storage"), refused))
+		default:
+			resp.Diagnostics.Append(refused)
+		}
 		return
 	}
 	if err != nil || len(impact.Storage) == 0 { // what else is wrong, apply will say: it may be mended by then
