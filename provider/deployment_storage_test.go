@@ -1,10 +1,14 @@
 package main
 
 import (
+	"archive/tar"
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"maps"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -150,11 +154,27 @@ func TestTheLayoutIsKnownInThePlanAndRefusedThere(t *testing.T) {
 	)
 }
 
-// rootImage imports what passes for the archive of a root file system.
+// rootImage imports an archive of a root file system.
 func (r *rack) rootImage(t *testing.T) {
 	t.Helper()
 	c := r.client(t)
-	if _, err := c.PutImage(t.Context(), api.PutImageRequest{ByName: api.ByName{Name: "root"}, Body: metal.ImageSpec{Source: r.image(t, "root", "root"), Kind: metal.ImageRoot}}); err != nil {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	release := "NAME=test\n"
+	for _, err := range []error{
+		w.WriteHeader(&tar.Header{Name: "usr/", Typeflag: tar.TypeDir, Mode: 0o755}),
+		w.WriteHeader(&tar.Header{Name: "etc/", Typeflag: tar.TypeDir, Mode: 0o755}),
+		w.WriteHeader(&tar.Header{Name: "etc/os-release", Mode: 0o644, Size: int64(len(release))}),
+		func() error { _, err := io.WriteString(w, release); return err }(),
+		w.Close(),
+	} {
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	at := filepath.Join(r.server.Images, "root.tar")
+	write(t, at, archive.String())
+	if _, err := c.PutImage(t.Context(), api.PutImageRequest{ByName: api.ByName{Name: "root"}, Body: metal.ImageSpec{Source: at, Kind: metal.ImageRoot}}); err != nil {
 		t.Fatal(err)
 	}
 	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {

@@ -33,6 +33,9 @@ func checkImage(spec metal.ImageSpec) error {
 	case !root && spec.Format != "auto" && spec.Kind == metal.ImageRoot:
 		return metal.Errorf(metal.Invalid, "format %s is of kind disk, and kind says root: a root is a tar archive or a squashfs file system", spec.Format)
 	}
+	if hasPassword(spec.Source) {
+		return metal.Errorf(metal.Invalid, "source has a user name or a password in it, which everybody who may read images would see: serve the file without to this server, or upload it")
+	}
 	if len(spec.Mirrors) == 0 {
 		return nil
 	}
@@ -48,6 +51,9 @@ func checkImage(spec metal.ImageSpec) error {
 		if !isWeb(mirror) { // not shown: it may hold a password
 			return metal.Errorf(metal.Invalid, "mirrors[%d] is not an http(s) URL", i)
 		}
+		if hasPassword(mirror) {
+			return metal.Errorf(metal.Invalid, "mirrors[%d] has a user name or a password in it, which everybody who may read images would see: serve the file without to this server", i)
+		}
 	}
 	return nil
 }
@@ -62,4 +68,9 @@ func isRootFormat(format string) bool { return format == "tar" || format == "squ
 func isWeb(place string) bool {
 	u, err := url.Parse(place)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+func hasPassword(place string) bool {
+	u, err := url.Parse(place)
+	return err == nil && u.User != nil
 }

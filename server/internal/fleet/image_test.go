@@ -46,6 +46,10 @@ func TestImagesThatContradictThemselvesAreRefused(t *testing.T) {
 		{"mirrors of an upload", metal.ImageSpec{Mirrors: []string{web}, SHA256: checksum}, "needs a source that is an http(s) URL"},
 		{"a mirror that is a file", metal.ImageSpec{Source: web, Mirrors: []string{web, "/etc/passwd"}, SHA256: checksum}, "mirrors[1] is not an http(s) URL"},
 		{"a mirror of another scheme", metal.ImageSpec{Source: web, Mirrors: []string{"ftp://user:hunter2@a/b"}, SHA256: checksum}, "mirrors[0]"},
+		{"a password in the source", metal.ImageSpec{Source: "https://me:hunter2@images.example.org/a"}, "source has a user name or a password"},
+		{"a user name in the source", metal.ImageSpec{Source: "https://me@images.example.org/a"}, "source has a user name or a password"},
+		{"a password in a mirror", metal.ImageSpec{Source: web, Mirrors: []string{"https://:hunter2@b/a"}, SHA256: checksum}, "mirrors[0] has a user name or a password"},
+		{"an at sign in a path", metal.ImageSpec{Source: web + "/me:you@b"}, ""},
 		{"too many mirrors", metal.ImageSpec{Source: web, Mirrors: slices.Repeat([]string{web}, 9), SHA256: checksum}, "at most 8"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -74,7 +74,10 @@ func (j *job) run(ctx context.Context) (Content, error) {
 	if err != nil && !errors.Is(err, io.EOF) {
 		return Content{}, j.fault(ctx, err)
 	}
-	declared := declaredFormat(j.spec, head)
+	declared, err := declaredFormat(j.spec, head)
+	if err != nil {
+		return Content{}, j.fault(ctx, err)
+	}
 	form, err := formatOf(head, declared)
 	if err != nil {
 		return Content{}, j.fault(ctx, err)
@@ -116,17 +119,20 @@ func (j *job) run(ctx context.Context) (Content, error) {
 }
 
 // declaredFormat is the format that spec declares of content that begins with head: an archive or a file system of
-// kind root is taken for what it is.
-func declaredFormat(spec metal.ImageSpec, head []byte) string {
+// kind root is taken for what it is. A disk is no root.
+func declaredFormat(spec metal.ImageSpec, head []byte) (string, error) {
 	if spec.Kind != metal.ImageRoot || (spec.Format != "" && spec.Format != "auto") {
-		return spec.Format
+		return spec.Format, nil
 	}
 	for _, root := range []format{tarball, squashfs} {
 		if _, err := formatOf(head, string(root)); err == nil {
-			return string(root)
+			return string(root), nil
 		}
 	}
-	return spec.Format
+	if found, err := formatOf(head, "auto"); err == nil && (found.mapped() || checkHead(head) == nil) {
+		return "", flawf(metal.Invalid, "is an image of a whole disk, and kind says root, which is a tar archive or a squashfs file system: declare kind disk, or give the archive")
+	}
+	return spec.Format, nil
 }
 
 // verify reads what may be left of the source, as its digest is of the whole file, and checks it.

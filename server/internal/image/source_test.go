@@ -87,3 +87,12 @@ func TestAnArchiveOfKindRootNeedsNoFormat(t *testing.T) {
 		t.Errorf("as a disk: got %v; want it refused", err)
 	}
 }
+
+func TestADiskIsNoRoot(t *testing.T) {
+	for name, file := range map[string][]byte{"raw": rawDisk(1 << 20), "qcow2": imageOf(t, rawDisk(1<<20), "qcow2"), "packed": tool(t, rawDisk(1<<20), "gzip", "-c")} {
+		_, err := openStore(t, Options{}).Import(t.Context(), metal.ImageSpec{Kind: metal.ImageRoot, Format: "auto"}, bytes.NewReader(file), nil)
+		if metal.CodeOf(err) != metal.Invalid || !strings.Contains(err.Error(), "declare kind disk") {
+			t.Errorf("%s: got %v; want it refused, and what to declare", name, err)
+		}
+	}
+}
