@@ -27,6 +27,7 @@ type (
 		DHCP4     *bool               `tfsdk:"dhcp4" json:"dhcp4,omitempty"`
 		DHCP6     *bool               `tfsdk:"dhcp6" json:"dhcp6,omitempty"`
 		AcceptRA  *bool               `tfsdk:"accept_ra" json:"accept_ra,omitempty"`
+		Subnets   []string            `tfsdk:"subnets" json:"subnets,omitempty"`
 		Addresses []string            `tfsdk:"addresses" json:"addresses,omitempty"`
 		MTU       *int64              `tfsdk:"mtu" json:"mtu,omitempty"`
 		Routes    []networkRouteModel `tfsdk:"routes" json:"routes,omitempty"`

@@ -63,6 +63,7 @@ func linkAttributes(named bool, more map[string]schema.Attribute) map[string]sch
 	more["dhcp4"] = yesOrNo("Ask for an IPv4 address. Default: `false`.")
 	more["dhcp6"] = yesOrNo("Ask for an IPv6 address. Default: `false`.")
 	more["accept_ra"] = yesOrNo("Heed router advertisements. Default: as the system does.")
+	more["subnets"] = names("Names of `metal_subnet` that the machine gets an address of its own on, for this element: the one that is reserved for it, or the next free one. It keeps it over redeployments. Default: none.")
 	more["addresses"] = names("Addresses with the length of their subnet, as in `192.0.2.7/24`. Default: none.")
 	more["mtu"] = number("Bytes of the largest packet. Default: as the system does.", 68, 65_535)
 	more["routes"] = elementsOf("Static routes. Default: none.", map[string]schema.Attribute{

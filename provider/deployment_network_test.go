@@ -24,7 +24,7 @@ import (
 func fullNetwork() metal.NetworkSpec {
 	yes, no, delay, priority := true, false, 4, 8192
 	link := metal.NetworkLink{
-		Name: "l", Primary: true, DHCP4: true, DHCP6: true, AcceptRA: &no, Addresses: []string{"192.0.2.7/24", "2001:db8::7/64"}, MTU: 9000,
+		Name: "l", Primary: true, DHCP4: true, DHCP6: true, AcceptRA: &no, Subnets: []string{"san"}, Addresses: []string{"192.0.2.7/24", "2001:db8::7/64"}, MTU: 9000,
 		Routes: []metal.NetworkRoute{{To: "10.0.0.0/8", Via: "192.0.2.1", Metric: 7}}, DNS: []string{"192.0.2.53"}, Search: []string{"example.org"},
 	}
 	return metal.NetworkSpec{

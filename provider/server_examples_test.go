@@ -37,7 +37,7 @@ func appliedExamples(t *testing.T, p *program) {
 	module := func(dir string) string { return strings.NewReplacer("/", "_", "-", "_").Replace(dir) }
 	applied := []string{"module.instance"}
 	dirs := slices.DeleteFunc(exampleDirs(t), func(dir string) bool {
-		return slices.Contains(more, dir) || strings.HasPrefix(dir, "storage/") // disks that one machine has not
+		return slices.Contains(more, dir) || strings.HasPrefix(dir, "storage/") || strings.HasPrefix(dir, "network-config/") // disks and NICs that one machine has not
 	})
 	for _, dir := range dirs {
 		if strings.HasPrefix(dir, "resources/") {

@@ -97,7 +97,7 @@ type Assignment struct {
 	MachineID   string     `json:"machine_id,omitempty"`
 	Device      string     `json:"device,omitempty"`
 	Reservation string     `json:"reservation,omitempty"`
-	MAC         MAC        `json:"mac,omitempty" doc:"NIC that it is for"`
+	MAC         MAC        `json:"mac,omitempty" doc:"NIC that it is for; none for what a deployment declares of its network"`
 	DUID        string     `json:"duid,omitempty" doc:"DHCPv6 client that it is for, in hex"`
 }
 

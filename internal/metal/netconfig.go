@@ -1,5 +1,7 @@
 package metal
 
+import "iter"
+
 // NetworkSpec is the machine's own network configuration after deployment. Mode says how the machine's own address,
 // the one that its subnet keeps for it, comes to the primary element; without a declaration that is the NIC it boots
 // from. An image needs netplan, NetworkManager or ifupdown for bonds, VLANs and bridges: cloud-init makes none with
@@ -19,6 +21,7 @@ type NetworkLink struct {
 	DHCP4     bool           `json:"dhcp4,omitempty"`
 	DHCP6     bool           `json:"dhcp6,omitempty"`
 	AcceptRA  *bool          `json:"accept_ra,omitempty" doc:"Whether router advertisements are heeded; default: as the system does"`
+	Subnets   []string       `json:"subnets,omitempty" doc:"Names of subnets that the machine gets an address of its own on, here: the one reserved for it, or the next free one" maxItems:"16"`
 	Addresses []string       `json:"addresses,omitempty" doc:"Addresses with the length of their subnet, as in 192.0.2.7/24" maxItems:"64"`
 	MTU       int            `json:"mtu,omitempty" doc:"Bytes; 0: as the system does" minimum:"0" maximum:"65535"`
 	Routes    []NetworkRoute `json:"routes,omitempty" maxItems:"64"`
@@ -73,4 +76,30 @@ type NetworkBridge struct {
 // Declared says whether more is said than the mode.
 func (s NetworkSpec) Declared() bool {
 	return len(s.Interfaces)+len(s.Bonds)+len(s.VLANs)+len(s.Bridges) > 0
+}
+
+// Links are all elements, as they are written. What is changed in one is changed in the declaration.
+func (s NetworkSpec) Links() iter.Seq[*NetworkLink] {
+	return func(yield func(*NetworkLink) bool) {
+		for i := range s.Interfaces {
+			if !yield(&s.Interfaces[i].NetworkLink) {
+				return
+			}
+		}
+		for i := range s.Bonds {
+			if !yield(&s.Bonds[i].NetworkLink) {
+				return
+			}
+		}
+		for i := range s.VLANs {
+			if !yield(&s.VLANs[i].NetworkLink) {
+				return
+			}
+		}
+		for i := range s.Bridges {
+			if !yield(&s.Bridges[i].NetworkLink) {
+				return
+			}
+		}
+	}
 }

@@ -78,7 +78,7 @@ func seeder(zone string, server netip.Addr) lifecycle.Seeder {
 			f.Hostname = m.Spec.Name
 		}
 		f.FQDN = f.Hostname + "." + zone
-		assigned, err := tx.Assignments(m.ID)
+		assigned, err := fleet.Assigned(tx, m)
 		if err != nil {
 			return nil, err
 		}

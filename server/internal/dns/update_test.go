@@ -69,7 +69,7 @@ func yard(t testing.TB) *content {
 		}
 		b.SetZone(metal.Zone{Name: "deep.lab.example"})
 		b.SetMachine("m1", "n1")
-		b.SetAssignment(metal.Assignment{Subnet: "172.31.0.0/24", Addr: netip.MustParseAddr("172.31.0.11"), MachineID: "m1"})
+		b.SetAssignment(metal.Assignment{Subnet: "172.31.0.0/24", Addr: netip.MustParseAddr("172.31.0.11"), MachineID: "m1", MAC: "52:54:00:00:00:01"})
 	})
 	for line := range strings.Lines(`
 		www   A     0   192.0.2.1|192.0.2.2

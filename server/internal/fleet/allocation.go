@@ -53,7 +53,7 @@ func decorateClaim(tx *store.Tx, a *metal.Allocation) error {
 		return err
 	}
 	a.Machine, a.FQDN = m.Spec.Name, m.FQDN
-	a.Addresses, err = addresses(tx, m.ID)
+	a.Addresses, err = addresses(tx, m)
 	return err
 }
 

@@ -34,7 +34,7 @@ func (f *Fleet) wantFirst(macs []metal.MAC) []want {
 	return []want{{subnet: name}}
 }
 
-// assign gives a machine an address of its own on a subnet, for its NIC with this MAC address: the one that is reserved
+// assign gives a machine an address of its own on a subnet, for its NIC with this MAC address or for none: the one that is reserved
 // for it, else the next free one. A full subnet is metal.Exhausted.
 func (f *Fleet) assign(tx *store.Tx, m *metal.Machine, s *metal.Subnet, mac metal.MAC, p *picks) (metal.Assignment, error) {
 	held, err := tx.Assignments(m.ID)
@@ -65,6 +65,9 @@ func (f *Fleet) assign(tx *store.Tx, m *metal.Machine, s *metal.Subnet, mac meta
 // reservedFor returns the name of the reservation for one of a machine's NICs on a subnet, this one's first.
 func (f *Fleet) reservedFor(subnet string, mac metal.MAC, macs []metal.MAC) string {
 	for _, one := range append([]metal.MAC{mac}, macs...) {
+		if one == "" {
+			continue
+		}
 		if name := f.ledger.reservation(subnet, string(one)); name != "" {
 			return name
 		}
@@ -196,7 +199,7 @@ func (f *Fleet) rebind(tx *store.Tx, m *metal.Machine) error {
 	}
 	for _, a := range held {
 		switch {
-		case slices.Contains(m.Spec.MACs, a.MAC):
+		case a.MAC == "", slices.Contains(m.Spec.MACs, a.MAC):
 		case f.ledger.reservation(a.Subnet, string(a.MAC)) != "":
 			if err := tx.Unassign(a.Subnet, a.Addr); err != nil {
 				return err
@@ -213,8 +216,18 @@ func (f *Fleet) rebind(tx *store.Tx, m *metal.Machine) error {
 	return nil
 }
 
-func addresses(tx *store.Tx, machineID string) ([]string, error) {
-	list, err := tx.Assignments(machineID)
+// Assigned lists the addresses of a machine: the one that it is named by first, which it keeps when others come.
+func Assigned(tx *store.Tx, m *metal.Machine) ([]metal.Assignment, error) {
+	list, err := tx.Assignments(m.ID)
+	if i := slices.IndexFunc(list, func(a metal.Assignment) bool { return a.Addr.String() == m.Address }); i > 0 {
+		own := list[i]
+		list = slices.Insert(slices.Delete(list, i, i+1), 0, own)
+	}
+	return list, err
+}
+
+func addresses(tx *store.Tx, m *metal.Machine) ([]string, error) {
+	list, err := Assigned(tx, m)
 	out := make([]string, 0, len(list))
 	for _, a := range list {
 		out = append(out, a.Addr.String())

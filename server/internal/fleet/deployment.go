@@ -58,7 +58,7 @@ func decorate(tx *store.Tx, d *metal.Deployment) error {
 	if d.Applied != nil {
 		d.PendingChanges = changes(*d.Applied, d.Spec)
 	}
-	d.Addresses, err = addresses(tx, m.ID)
+	d.Addresses, err = addresses(tx, m)
 	return err
 }
 
@@ -103,7 +103,7 @@ func (f *Fleet) deployNew(tx *store.Tx, m *metal.Machine, d *metal.Deployment, b
 		return err
 	}
 	pin(d, image)
-	if err := checkNetwork(tx, m, spec.Network); err != nil {
+	if err := f.addressNetwork(tx, m, spec.Network, true); err != nil {
 		return err
 	}
 	if d.StoragePlan, err = describeLayout(tx, m, d, spec, image); err != nil {
@@ -170,6 +170,9 @@ func (f *Fleet) put(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body ap
 	}
 	if impact.Action == "deploy" {
 		d.StoragePlan = impact.Storage
+	}
+	if err := f.addressNetwork(tx, m, spec.Network, false); err != nil {
+		return err
 	}
 	if err := tx.SaveDeployment(d); err != nil {
 		return err

@@ -25,7 +25,7 @@ func (f *Fleet) domain(s metal.SubnetSpec) string {
 
 // naming writes a machine's address and DNS name into its record.
 func (f *Fleet) naming(tx *store.Tx, m *metal.Machine) error {
-	list, err := tx.Assignments(m.ID)
+	list, err := Assigned(tx, m)
 	if err != nil {
 		return err
 	}

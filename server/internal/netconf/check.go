@@ -169,7 +169,7 @@ func checkGraph(all []element) (map[string]string, error) {
 
 // addressed says whether a link has what a port of a bond or bridge cannot have.
 func addressed(l *metal.NetworkLink) bool {
-	return l.Primary || l.DHCP4 || l.DHCP6 || len(l.Addresses)+len(l.Routes)+len(l.DNS)+len(l.Search) > 0 || l.AcceptRA != nil
+	return l.Primary || l.DHCP4 || l.DHCP6 || len(l.Subnets)+len(l.Addresses)+len(l.Routes)+len(l.DNS)+len(l.Search) > 0 || l.AcceptRA != nil
 }
 
 // checkCycles refuses a link that is made of itself. Only a bridge over a VLAN leads upwards again.

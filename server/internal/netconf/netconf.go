@@ -3,6 +3,8 @@ package netconf
 
 import (
 	"fmt"
+	"net/netip"
+	"slices"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
@@ -12,8 +14,9 @@ const BootName = "boot0"
 
 // Machine is what is known of the machine that a declaration is for.
 type Machine struct {
-	NICs []metal.NIC // as inventoried; none where the machine was never looked at
-	Boot metal.MAC   // of the NIC that has the machine's own address
+	NICs []metal.NIC             // as inventoried; none where the machine was never looked at
+	Boot metal.MAC               // of the NIC that has the machine's own address
+	Own  map[string]netip.Prefix // the machine's address on each subnet, by the subnet's name
 }
 
 // An element is one link of a declaration: where it is written, and the links that it is made of.
@@ -59,7 +62,28 @@ func Resolve(spec metal.NetworkSpec, m Machine) (metal.NetworkSpec, error) {
 	if err != nil {
 		return metal.NetworkSpec{}, err
 	}
+	if err := addOwn(all, m.Own); err != nil {
+		return metal.NetworkSpec{}, err
+	}
 	return out, choosePrimary(&out, all, ports, m.Boot)
+}
+
+// addOwn gives elements the machine's addresses on the subnets that they name. One that it has not yet is left out.
+func addOwn(all []element, own map[string]netip.Prefix) error {
+	taken := map[string]string{}
+	for _, e := range all {
+		for i, name := range e.link.Subnets {
+			path := fmt.Sprintf("%s.subnets[%d]", e.path, i)
+			if other, ok := taken[name]; ok {
+				return metal.Errorf(metal.Invalid, "%s is %s, as is %s; the machine has one address on a subnet", path, name, other)
+			}
+			taken[name] = path
+			if p, ok := own[name]; ok && !slices.Contains(e.link.Addresses, p.String()) {
+				e.link.Addresses = append(slices.Clip(e.link.Addresses), p.String())
+			}
+		}
+	}
+	return nil
 }
 
 // withNICs copies a declaration, with its interfaces found among the machine's NICs.

@@ -2,6 +2,7 @@ package netconf
 
 import (
 	"encoding/json"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -145,4 +146,26 @@ func FuzzResolve(f *testing.F) {
 			t.Errorf("got %d primary links; want 1", primary)
 		}
 	})
+}
+
+func TestElementsHaveTheMachinesAddressesOnTheSubnetsTheyName(t *testing.T) {
+	m := machine()
+	m.Own = map[string]netip.Prefix{"storage": netip.MustParsePrefix("10.0.9.7/24"), "six": netip.MustParsePrefix("2001:db8::7/64")}
+	in := parse(t, `{"vlans":[{"name":"v","id":9,"link":"boot0","subnets":["six","storage","later"],"addresses":["10.0.9.7/24","192.0.2.1/24"]}]}`)
+	got, err := Resolve(in, m)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := []string{"10.0.9.7/24", "192.0.2.1/24", "2001:db8::7/64"}; !cmp.Equal(got.VLANs[0].Addresses, want) {
+		t.Errorf("got %v; want those written out and those it has, each once: %v", got.VLANs[0].Addresses, want)
+	}
+	for _, text := range []string{
+		`{"vlans":[{"name":"v","id":9,"link":"boot0","subnets":["six","six"]}]}`,
+		`{"vlans":[{"name":"v","id":9,"link":"boot0","subnets":["six"]},{"name":"w","id":8,"link":"boot0","subnets":["six"]}]}`,
+		`{"bonds":[{"name":"b","interfaces":["boot0"],"primary":true}],"interfaces":[{"mac":"52:54:00:00:00:01","subnets":["six"]}]}`,
+	} {
+		if _, err := Resolve(parse(t, text), m); metal.CodeOf(err) != metal.Invalid {
+			t.Errorf("%s: got %v; want it refused", text, err)
+		}
+	}
 }

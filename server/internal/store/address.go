@@ -131,9 +131,9 @@ func (tx *Tx) Unassign(subnet string, addr netip.Addr) error {
 	return err
 }
 
-// Rebind says which NIC a machine's addresses are for.
+// Rebind says which NIC a machine's addresses are for, but those that are for none.
 func (tx *Tx) Rebind(machineID string, mac metal.MAC) error {
-	_, err := tx.exec("addresses of "+machineID, "UPDATE address SET mac = $2 WHERE machine_id = $1", machineID, string(mac))
+	_, err := tx.exec("addresses of "+machineID, "UPDATE address SET mac = $2 WHERE machine_id = $1 AND mac <> ''", machineID, string(mac))
 	if err != nil {
 		return err
 	}
@@ -153,9 +153,9 @@ func (tx *Tx) AssignmentAt(subnet string, addr netip.Addr) (*metal.Assignment, e
 	return &list[0], err
 }
 
-// Assignments lists the addresses of a machine.
+// Assignments lists the addresses of a machine: those of its NICs before those that a deployment declares.
 func (tx *Tx) Assignments(machineID string) ([]metal.Assignment, error) {
-	return tx.assignments(assignmentColumns+"WHERE machine_id = $1 ORDER BY subnet, addr", machineID)
+	return tx.assignments(assignmentColumns+"WHERE machine_id = $1 ORDER BY mac = '', subnet, addr", machineID)
 }
 
 // AssignmentsIn lists the addresses of a subnet that belong to somebody, in the order of addresses.

@@ -250,6 +250,8 @@ func (s *state) nameOf(a metal.Assignment) (name, bool) {
 	switch {
 	case known == nil:
 		return "", false
+	case a.MachineID != "" && a.MAC == "": // of a network behind the machine: nobody who asks for it by name could reach it there
+		return "", false
 	case a.MachineID != "":
 		label = s.machines[a.MachineID]
 	case a.Device != "":

@@ -54,7 +54,7 @@ func apply(t testing.TB, b *Batch, f []string) {
 		kind, id, _ := strings.Cut(arg(3), ":")
 		switch kind {
 		case "m":
-			a.MachineID = id
+			a.MachineID, a.MAC = id, "52:54:00:00:00:01"
 		case "d":
 			a.Device = id
 		case "r":
