@@ -42,6 +42,9 @@ var may = map[string][]string{
 	"server/internal/seal":   {},
 	"server/internal/ipam":   {"internal/metal"},
 	"server/internal/layout": {"internal/metal"},
+	// Boot profiles: their templates rendered, and the files that they name.
+	"server/internal/profile":  {"internal/metal"},
+	"server/internal/bootfile": {"internal/metal"},
 	// The network as it is in memory: fed from the store by daemon, asked by the services.
 	"server/internal/lease":     {"internal/metal", "server/internal/ipam"},
 	"server/internal/zone":      {"internal/metal"},
@@ -81,7 +84,7 @@ var may = map[string][]string{
 	},
 	"server/internal/fleet": {
 		"internal/metal", "internal/api", "server/internal/store", "server/internal/lifecycle", "server/internal/ipam",
-		"server/internal/metadata", "server/internal/agentapi", "server/internal/layout", "server/internal/zone",
+		"server/internal/metadata", "server/internal/agentapi", "server/internal/layout", "server/internal/zone", "server/internal/profile",
 		"server/internal/netconf",
 	},
 	"server/e2e":                {},

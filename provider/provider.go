@@ -135,7 +135,7 @@ func (m *providerModel) config(diags *diag.Diagnostics) client.Config {
 // Resources lists what can be managed.
 func (p *metalProvider) Resources(context.Context) []func() resource.Resource {
 	return []func() resource.Resource{
-		pools().resource, subnets().resource, newImageResource, sshKeys().resource,
+		pools().resource, subnets().resource, newImageResource, bootProfiles().resource, sshKeys().resource,
 		fabrics().resource, spaces().resource, vlans().resource, ranges().resource, reservations().resource, routes().resource,
 		devices().resource, zones().resource, records().resource, dnsKeys().resource,
 		newMachineResource, newAllocationResource, newDeploymentResource,

@@ -33,6 +33,7 @@ type readers struct {
 	records      *reader[metal.RecordSet]
 	dnsKeys      *reader[metal.DNSKey]
 	images       *reader[metal.Image]
+	bootProfiles *reader[metal.BootProfile]
 	sshKeys      *reader[metal.SSHKey]
 	machines     *reader[metal.Machine]
 	allocations  *reader[metal.Allocation]
@@ -66,6 +67,7 @@ func newReaders(c *client.Client) readers {
 		records:      newReader(c.ListRecordSets, byKey, recordKey),
 		dnsKeys:      newReader(c.ListDNSKeys, named, func(k metal.DNSKey) string { return k.Name }),
 		images:       newReader(c.ListImages, named, func(i metal.Image) string { return i.Name }),
+		bootProfiles: newReader(c.ListBootProfiles, named, func(p metal.BootProfile) string { return p.Name }),
 		sshKeys:      newReader(c.ListSSHKeys, named, func(k metal.SSHKey) string { return k.Name }),
 		machines:     newReader(c.ListMachines, machines, func(m metal.Machine) string { return m.ID }),
 		allocations:  newReader(c.ListAllocations, byID, func(a metal.Allocation) string { return a.ID }),

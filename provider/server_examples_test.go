@@ -32,7 +32,7 @@ func appliedExamples(t *testing.T, p *program) {
 		output "why_not" { value = module.data_sources_metal_allocation_preview.why_not }
 	`))
 	// These need the internet, a machine of their own, or one that was wiped.
-	more := []string{"resources/metal_machine", "resources/metal_allocation", "resources/metal_deployment", "resources/metal_image", "network", "provider", "data-sources/metal_erase_certificate"}
+	more := []string{"resources/metal_machine", "resources/metal_allocation", "resources/metal_deployment", "resources/metal_image", "resources/metal_boot_profile", "network", "provider", "data-sources/metal_erase_certificate"}
 	var root strings.Builder
 	module := func(dir string) string { return strings.NewReplacer("/", "_", "-", "_").Replace(dir) }
 	applied := []string{"module.instance"}

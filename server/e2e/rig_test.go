@@ -40,12 +40,18 @@ func raise(t *testing.T, cfg lab.Config) *rig {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return raiseWith(t, cfg, assets.Env, filepath.Dir(assets.ImageA), `boot = "75s"`, `report = "2m"`)
+}
+
+// raiseWith makes a rack with an environment of its own, that may import from a directory. Among the limits, boot has to
+// end well before the test gives up: the machines' kernel hung once in a hundred boots.
+func raiseWith(t *testing.T, cfg lab.Config, env, images string, limits ...string) *rig {
+	t.Helper()
 	dir := t.TempDir()
 	cfg.Dir, cfg.Name = filepath.Join(dir, "lab"), fmt.Sprintf("e2e-%d", os.Getpid())
 	r, err := rack.Start(t.Context(), rack.Options{
-		Lab: cfg, Programs: programs(t), Env: assets.Env, Images: filepath.Dir(assets.ImageA),
-		// A boot that hangs is tried again (the machines' kernel did, once in a hundred boots) well before the test gives up.
-		Config: "limits {\n  boot = \"75s\"\n  report = \"2m\"\n}\n",
+		Lab: cfg, Programs: programs(t), Env: env, Images: images,
+		Config: "limits {\n" + strings.Join(limits, "\n") + "\n}\n",
 		Log:    testLog(t, slog.LevelWarn),
 	})
 	if err != nil {
@@ -130,7 +136,15 @@ func (g *rig) declare(t *testing.T, name string) metal.Machine {
 // ended waits for the end of an operation, and fails unless it ended well.
 func (g *rig) ended(t *testing.T, id string) {
 	t.Helper()
-	op, err := g.Client.WaitOperation(soon(t), id, nil)
+	g.endedIn(t, id, patience)
+}
+
+// endedIn is ended for what may take longer.
+func (g *rig) endedIn(t *testing.T, id string, limit time.Duration) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), limit)
+	defer cancel()
+	op, err := g.Client.WaitOperation(ctx, id, nil)
 	if err == nil {
 		err = client.OperationError(op)
 	}

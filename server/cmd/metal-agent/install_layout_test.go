@@ -136,5 +136,5 @@ func luks(mode metal.BootMode) layoutCase {
 	p.mount("boot", "/boot", "ext4", bootUUID)
 	p.plan.Crypttab = []string{"secret UUID=" + luksUUID + " none luks,discard"}
 	p.plan.Boot.Root = "/dev/mapper/secret"
-	return layoutCase{plan: p.plan, keys: map[string]string{"root": "open sesame 42"}, unlock: "open sesame 42", says: []string{"ROOT-READY root=/dev/mapper/secret:btrfs", "ROOT-MOUNT /boot /dev/vda2 ext4"}}
+	return layoutCase{plan: p.plan, keys: map[string]string{"root": "open sesame 42"}, unlock: "open sesame 42", says: []string{"Please unlock disk secret", ":btrfs efi=no", "ROOT-MOUNT /boot /dev/vda2 ext4"}}
 }

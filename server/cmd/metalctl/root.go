@@ -49,6 +49,7 @@ func (a *app) root() *cobra.Command {
 	root.AddCommand(
 		a.loginCommand(), a.statusCommand(), a.versionCommand(),
 		a.machinesCommand(), a.operationsCommand(), a.imagesCommand(), a.poolsCommand(), a.keysCommand(),
+		a.bootProfilesCommand(), a.installationsCommand(),
 		a.fabricsCommand(), a.vlansCommand(), a.spacesCommand(), a.subnetsCommand(), a.rangesCommand(), a.reservationsCommand(),
 		a.routesCommand(), a.devicesCommand(), a.dnsCommand(), a.leasesCommand(), a.erasuresCommand(),
 		a.allocationsCommand(), a.deploymentsCommand(), a.eventsCommand(), a.tokensCommand(), a.consoleCommand(),

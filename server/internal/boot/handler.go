@@ -115,15 +115,17 @@ func (f Files) Missing(secure bool) []error {
 type Handler struct {
 	mux   *http.ServeMux
 	known Known
-	files Files
-	base  func(*http.Request) string
-	log   *slog.Logger
-	loops *loops
+	// installers may be nil: then there are no boot profiles.
+	installers Installers
+	files      Files
+	base       func(*http.Request) string
+	log        *slog.Logger
+	loops      *loops
 }
 
 // NewHandler makes a handler. base returns the URL under which the machine that sent a request reaches it.
-func NewHandler(known Known, files Files, base func(*http.Request) string, log *slog.Logger) *Handler {
-	h := &Handler{mux: http.NewServeMux(), known: known, files: files, base: base, log: log, loops: newLoops()}
+func NewHandler(known Known, installers Installers, files Files, base func(*http.Request) string, log *slog.Logger) *Handler {
+	h := &Handler{mux: http.NewServeMux(), known: known, installers: installers, files: files, base: base, log: log, loops: newLoops()}
 	h.mux.HandleFunc("GET "+PathScript+"{mac}", h.script) // GET patterns answer HEAD too, which UEFI HTTP boot sends first
 	h.mux.HandleFunc("GET "+PathFiles+"{name}", func(w http.ResponseWriter, r *http.Request) {
 		h.serve(w, r, func() (*os.File, error) { return h.loaderByHTTP(r.PathValue("name")) })
@@ -131,6 +133,9 @@ func NewHandler(known Known, files Files, base func(*http.Request) string, log *
 	h.mux.HandleFunc("GET "+PathEnv+"{arch}/{name}", func(w http.ResponseWriter, r *http.Request) {
 		h.serve(w, r, func() (*os.File, error) { return h.files.env(metal.Arch(r.PathValue("arch")), r.PathValue("name")) })
 	})
+	if installers != nil {
+		h.routeInstallers()
+	}
 	return h
 }
 
@@ -151,6 +156,9 @@ func (h *Handler) script(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	facts, err := h.known.BootFacts(r.Context(), mac)
+	if err == nil && h.installers != nil && !facts.WantsAgent && r.Method == http.MethodGet {
+		facts.Installer, err = h.installers.Installer(r.Context(), mac, h.asker(r))
+	}
 	if err != nil { // iPXE tries again; "nothing to boot" would send the machine somewhere
 		h.log.Error("decide what a machine boots", "mac", mac, "error", err)
 		http.Error(w, "the facts about this machine cannot be read now", http.StatusServiceUnavailable)
@@ -163,6 +171,7 @@ func (h *Handler) script(w http.ResponseWriter, r *http.Request) {
 	plan, token := PlanFor(facts), ""
 	switch {
 	case r.Method != http.MethodGet:
+	case plan.Installer != nil:
 	case plan.RAM:
 		token = h.known.BootToken(mac)
 	default:

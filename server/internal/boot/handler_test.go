@@ -56,7 +56,7 @@ func temporary(t *testing.T) Files {
 }
 
 func newTestHandler(k *known, f Files) *Handler {
-	return NewHandler(k, f, func(*http.Request) string { return testBase }, slog.New(slog.DiscardHandler))
+	return NewHandler(k, nil, f, func(*http.Request) string { return testBase }, slog.New(slog.DiscardHandler))
 }
 
 func ask(h http.Handler, method, target string) *httptest.ResponseRecorder {

@@ -17,6 +17,8 @@ type Facts struct {
 	WantsAgent       bool
 	Arch             metal.Arch
 	KernelParameters string
+	// Installer is what a boot profile has for this machine; nil: no profile is for it.
+	Installer *Installer
 }
 
 // Plan is what a machine boots.
@@ -28,10 +30,14 @@ type Plan struct {
 	Arch metal.Arch
 	// Parameters go on the kernel command line.
 	Parameters string
+	// Installer is booted where it is not nil.
+	Installer *Installer
 }
 
-// PlanFor decides what a machine boots. An unknown one boots the RAM environment, where it can only enlist. A known
-// one does when an operation waits for it, or while it is new. Every other one boots its own disk.
+// PlanFor decides what a machine boots. A known one boots the RAM environment when an operation waits for it there.
+// One that a boot profile is for boots the installer, and its own disk when that is over. Of the others, an unknown
+// one boots the RAM environment, where it can only enlist, and so does one that is new. All others boot their own
+// disks.
 func PlanFor(f Facts) Plan {
 	arch := f.Arch
 	if arch == "" {
@@ -39,10 +45,14 @@ func PlanFor(f Facts) Plan {
 	}
 	ram := Plan{RAM: true, Arch: arch, Parameters: f.KernelParameters}
 	switch {
-	case f.Name == "":
-		ram.Why = "unknown machine: enlisting"
 	case f.WantsAgent:
 		ram.Why = fmt.Sprintf("%s is %s: booting the RAM environment", f.Name, f.State)
+	case f.Installer != nil && f.Installer.Over:
+		return Plan{Arch: arch, Why: "boot profile " + f.Installer.Profile + " is through with this machine: booting its own disk"}
+	case f.Installer != nil:
+		return Plan{Arch: arch, Installer: f.Installer, Why: "installing by boot profile " + f.Installer.Profile}
+	case f.Name == "":
+		ram.Why = "unknown machine: enlisting"
 	case f.State == metal.New:
 		ram.Why = f.Name + " is new: booting the RAM environment"
 	default:
@@ -57,8 +67,11 @@ const defaultParameters = "console=tty0 console=ttyS0,115200 quiet"
 
 // Script returns the iPXE script of a plan. base is our boot server's URL; token is for the agent of this boot.
 func (p Plan) Script(base string, mac metal.MAC, mode metal.BootMode, token string) string {
-	if p.RAM {
+	switch {
+	case p.RAM:
 		return p.ramScript(base, mac, token)
+	case p.Installer != nil:
+		return p.Installer.script(p.Why, base, mac, mode)
 	}
 	return p.localScript(base, mode)
 }

@@ -22,6 +22,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/server/internal/bmc/ipmi"
 	"github.com/metalform/terraform-provider-metal/server/internal/bmc/redfish"
 	"github.com/metalform/terraform-provider-metal/server/internal/boot"
+	"github.com/metalform/terraform-provider-metal/server/internal/bootfile"
 	"github.com/metalform/terraform-provider-metal/server/internal/dhcp"
 	"github.com/metalform/terraform-provider-metal/server/internal/fleet"
 	"github.com/metalform/terraform-provider-metal/server/internal/httpapi"
@@ -40,24 +41,25 @@ type service struct {
 
 // Daemon is metald, assembled: its database and sockets are open.
 type Daemon struct {
-	cfg      *Config
-	log      *slog.Logger
-	started  time.Time
-	version  string
-	ours     netip.Prefix // our address on the machines' interface
-	db       *store.DB
-	zones    *zones
-	site     *site
-	links    *link.Watcher
-	counters counters
-	images   *image.Store
-	engine   *lifecycle.Engine
-	fleet    *fleet.Fleet
-	api      net.Listener
-	boot     net.Listener
-	services []service
-	closers  []func() error
-	where    map[string]string // what runs on which address
+	cfg       *Config
+	log       *slog.Logger
+	started   time.Time
+	version   string
+	ours      netip.Prefix // our address on the machines' interface
+	db        *store.DB
+	zones     *zones
+	site      *site
+	links     *link.Watcher
+	counters  counters
+	images    *image.Store
+	bootFiles *bootfile.Store
+	engine    *lifecycle.Engine
+	fleet     *fleet.Fleet
+	api       net.Listener
+	boot      net.Listener
+	services  []service
+	closers   []func() error
+	where     map[string]string // what runs on which address
 }
 
 // New opens everything, in order. When a later part fails, what was opened before is closed.
@@ -130,6 +132,10 @@ func (d *Daemon) openStore(ctx context.Context) error {
 	d.images, err = image.Open(filepath.Join(d.cfg.DataDir, "images"), image.Options{
 		AllowedDirs: d.cfg.Images.Directories, MaxBytes: int64(d.cfg.Images.MaxGiB) << 30, Log: d.log,
 	})
+	if err != nil {
+		return err
+	}
+	d.bootFiles, err = openBootFiles(ctx, d.db, filepath.Join(d.cfg.DataDir, "boot-files"), d.cfg.Images.Directories)
 	return err
 }
 
@@ -143,7 +149,7 @@ func (d *Daemon) openEngine(ctx context.Context) (err error) {
 		return err
 	}
 	d.fleet, err = fleet.New(ctx, fleet.Config{
-		DB: d.db, Engine: d.engine, Images: images{d.images, d.cfg.Images.Directories}, Zone: d.cfg.Zone, Own: []netip.Addr{d.ours.Addr()},
+		DB: d.db, Engine: d.engine, Images: images{d.images, d.cfg.Images.Directories}, BootFiles: d.bootFiles, Zone: d.cfg.Zone, Own: []netip.Addr{d.ours.Addr()},
 		Version: d.version, Started: d.started, Services: d.where, Caller: httpapi.Caller, Serial: d.zones.serial, Leases: leaseFiles{}, Probe: d.probe(), CheckOptions: dhcp.CheckOptions, Log: d.log,
 	})
 	if err != nil {

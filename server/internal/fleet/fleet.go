@@ -34,6 +34,8 @@ type Config struct {
 	DB     *store.DB
 	Engine *lifecycle.Engine
 	Images Images
+	// BootFiles keeps the files of boot profiles.
+	BootFiles BootFiles
 	// Leases reads lease files of other servers.
 	Leases Leases
 	// Zone is the DNS domain of what has no other, without a trailing dot.

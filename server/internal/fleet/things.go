@@ -260,7 +260,7 @@ func (f *Fleet) DeleteImage(ctx context.Context, in api.DeleteByNameRequest) (ap
 			return err
 		}
 		if len(users) > 0 {
-			return metal.Errorf(metal.Conflict, "cannot delete image %s: deployment %s on machine %s names it, and %d others; redeploy or delete them first", in.Name, users[0].ID, users[0].MachineID, len(users)-1)
+			return metal.Errorf(metal.Conflict, "cannot delete image %s: it is named by %d deployments, as by %s on machine %s; redeploy or delete them first", in.Name, len(users), users[0].ID, users[0].MachineID)
 		}
 		if i.State == metal.ImageImporting {
 			return metal.Errorf(metal.Conflict, "cannot delete image %s: operation %s imports it; wait for it", in.Name, i.OperationID)

@@ -114,6 +114,15 @@ type Fleet interface {
 	UploadImage(ctx context.Context, in api.UploadImageRequest) (metal.Image, error)
 	DeleteImage(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
 
+	ListBootProfiles(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.BootProfile], error)
+	GetBootProfile(ctx context.Context, in api.GetBootProfileRequest) (metal.BootProfile, error)
+	PutBootProfile(ctx context.Context, in api.PutBootProfileRequest) (metal.BootProfile, error)
+	CheckBootProfile(ctx context.Context, in api.CheckBootProfileRequest) (api.None, error)
+	DeleteBootProfile(ctx context.Context, in api.DeleteByNameRequest) (api.None, error)
+
+	ListInstallations(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Installation], error)
+	DeleteInstallation(ctx context.Context, in api.ByMAC) (api.None, error)
+
 	ListSSHKeys(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.SSHKey], error)
 	GetSSHKey(ctx context.Context, in api.ByName) (metal.SSHKey, error)
 	PutSSHKey(ctx context.Context, in api.PutSSHKeyRequest) (metal.SSHKey, error)

@@ -107,6 +107,15 @@ func (s *server) register() {
 	s.handleUpload(api.UploadImage, f.UploadImage)
 	handle(s, api.DeleteImage, f.DeleteImage)
 
+	handle(s, api.ListBootProfiles, f.ListBootProfiles)
+	handle(s, api.GetBootProfile, f.GetBootProfile)
+	handle(s, api.PutBootProfile, f.PutBootProfile)
+	handle(s, api.CheckBootProfile, f.CheckBootProfile)
+	handle(s, api.DeleteBootProfile, f.DeleteBootProfile)
+
+	handle(s, api.ListInstallations, f.ListInstallations)
+	handle(s, api.DeleteInstallation, f.DeleteInstallation)
+
 	handle(s, api.ListSSHKeys, f.ListSSHKeys)
 	handle(s, api.GetSSHKey, f.GetSSHKey)
 	handle(s, api.PutSSHKey, f.PutSSHKey)

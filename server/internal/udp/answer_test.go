@@ -30,7 +30,7 @@ func TestAnswersGoBackToWhoeverAsked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer client.Close()
+		t.Cleanup(func() { client.Close() })
 		client.SetDeadline(time.Now().Add(patience))
 		const count = 100 // more than are read at once
 		for i := range count {

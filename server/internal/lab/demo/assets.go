@@ -12,6 +12,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/lab/osimage"
@@ -48,8 +49,8 @@ func Build(ctx context.Context, cache, programs, kind string, log *slog.Logger) 
 	return a, nil
 }
 
-// buildEnv has metald build the RAM environment, in a directory that is named for the agent in it.
-func buildEnv(ctx context.Context, cache, programs string) (string, error) {
+// buildEnv has metald build the RAM environment, in a directory that is named for the agent in it and for more flags.
+func buildEnv(ctx context.Context, cache, programs string, flags ...string) (string, error) {
 	agent := filepath.Join(programs, "metal-agent")
 	file, err := os.Open(agent)
 	if err != nil {
@@ -60,12 +61,13 @@ func buildEnv(ctx context.Context, cache, programs string) (string, error) {
 	if _, err := io.Copy(sum, file); err != nil {
 		return "", fmt.Errorf("read metal-agent: %w", err)
 	}
-	dir := filepath.Join(cache, "bootenv-"+hex.EncodeToString(sum.Sum(nil))[:16])
+	dir := filepath.Join(cache, "bootenv-"+hex.EncodeToString(sum.Sum(nil))[:16]+strings.Join(flags, ""))
 	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
 		return dir, err
 	}
 	fresh := dir + ".new"
-	cmd := exec.CommandContext(ctx, filepath.Join(programs, "metald"), "bootenv", "build", "-kernel", "cloud", "-agent", agent, "-out", fresh)
+	args := append([]string{"bootenv", "build", "-kernel", "cloud", "-agent", agent, "-out", fresh}, flags...)
+	cmd := exec.CommandContext(ctx, filepath.Join(programs, "metald"), args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the RAM environment: %w: %s", err, out)
 	}

@@ -17,6 +17,7 @@ func rootPackages() []string {
 	return []string{
 		kernelPackage, "initramfs-tools", "zstd", "systemd", "systemd-sysv", "udev", "e2fsprogs", "xfsprogs", "btrfs-progs",
 		"lvm2", "mdadm", "cryptsetup-initramfs", "grub2-common", "grub-common", "kmod", "util-linux", "openssh-server", "iproute2", "netbase",
+		"systemd-resolved", "dbus", "cloud-init", "netplan.io", "sudo", "python3-yaml", "procps",
 	}
 }
 
@@ -30,16 +31,19 @@ echo
 echo "ROOT-READY root=$(findmnt -no SOURCE,FSTYPE / | tr -s ' ' ':') efi=$(test -d /sys/firmware/efi && echo yes || echo no) swaps=$(($(wc -l < /proc/swaps) - 1))"
 findmnt -rno TARGET,SOURCE,FSTYPE --real | sed 's/^/ROOT-MOUNT /'
 sed -n 's/^\(md[0-9]*\) : /ROOT-ARRAY \1 /p; s/^.*blocks.*\(\[[U_]*\]\).*/ROOT-ARRAY-STATE \1/p' /proc/mdstat
+hostname | sed 's/^/ROOT-HOST /'
 test -f /etc/marker && echo "ROOT-MARKER $(cat /etc/marker)"
 echo "ROOT-CMDLINE $(cat /proc/cmdline)"
 echo "ROOT-END"
 `,
-		"etc/systemd/system/say-ready.service": "[Unit]\nDescription=Tell the console that the system is up\nAfter=local-fs.target swap.target\n\n" +
+		"etc/systemd/system/say-ready.service": "[Unit]\nDescription=Tell the console that the system is up\nAfter=local-fs.target swap.target boot-efi.mount\n\n" +
 			"[Service]\nType=oneshot\nExecStart=/usr/local/sbin/say-ready\n\n[Install]\nWantedBy=multi-user.target\n",
 		// Only what finds the root on the disks of virtual machines: making an initramfs takes a while in an emulated one.
 		"etc/initramfs-tools/conf.d/metal": "MODULES=list\nCOMPRESS=zstd\nCOMPRESSLEVEL=1\n",
 		"etc/initramfs-tools/modules":      "virtio_pci\nvirtio_blk\nvirtio_scsi\nsd_mod\next4\nxfs\nbtrfs\nraid0\nraid1\nraid10\nraid456\ndm_mod\ndm_crypt\nxts\naes_generic\nsha256_generic\nsha512_generic\nhmac\nalgif_skcipher\naf_alg\ncrc32c_generic\n",
 		"etc/modprobe.d/metal.conf":        debianFiles()["etc/modprobe.d/metal.conf"],
+		// The root of a LVM volume or an array is grown by whoever lays it out.
+		"etc/cloud/cloud.cfg.d/90-metal.cfg": debianFiles()["etc/cloud/cloud.cfg.d/90-metal.cfg"] + "growpart: {mode: off}\nresize_rootfs: false\n",
 	}
 }
 
@@ -47,8 +51,8 @@ echo "ROOT-END"
 const rootScript = `set -eu
 chmod 755 /usr/local/sbin/say-ready
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap.service fstrim.timer \
-	systemd-pstore.service getty@tty1.service ssh.service mdcheck_start.timer mdcheck_continue.timer mdmonitor-oneshot.timer
-systemctl enable say-ready.service
+	systemd-pstore.service getty@tty1.service mdcheck_start.timer mdcheck_continue.timer mdmonitor-oneshot.timer
+systemctl enable say-ready.service systemd-networkd systemd-resolved ssh
 echo root:root | chpasswd
 rm -f /etc/hostname /etc/ssh/ssh_host_* /vmlinuz* /initrd.img*
 : > /etc/machine-id

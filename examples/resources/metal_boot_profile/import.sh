@@ -1,0 +1,1 @@
+terraform import metal_boot_profile.debian debian-12
