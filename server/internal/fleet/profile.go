@@ -117,6 +117,11 @@ func checkBootProfile(tx *store.Tx, name string, spec metal.BootProfileSpec, sec
 	if err := profile.Check(spec, secrets, keys); err != nil {
 		return err
 	}
+	for _, file := range bootFilesOf(spec) {
+		if hasPassword(file.Source) {
+			return metal.Errorf(metal.Invalid, "the source of a boot file has a user name or a password in it, which everybody who may read boot profiles would see: serve the file without to this server, or put it below images.directories")
+		}
+	}
 	others, err := tx.BootProfiles("", 1<<30, nil)
 	if err != nil {
 		return err
@@ -141,13 +146,7 @@ func checkBootProfile(tx *store.Tx, name string, spec metal.BootProfileSpec, sec
 func (f *Fleet) fetchBootFiles(ctx context.Context, spec metal.BootProfileSpec, wait time.Duration) error {
 	fetch, cancel := context.WithTimeout(ctx, wait)
 	defer cancel()
-	files := slices.Clone(spec.Initrds)
-	for _, file := range []*metal.BootFile{spec.Kernel, spec.ISO} {
-		if file != nil {
-			files = append(files, *file)
-		}
-	}
-	for _, file := range files {
+	for _, file := range bootFilesOf(spec) {
 		err := f.cfg.BootFiles.Fetch(fetch, file)
 		if fetch.Err() != nil && ctx.Err() == nil {
 			return metal.Errorf(metal.Conflict, "the files of the boot profile could not be fetched within %s: nothing was changed; give the request a longer wait", wait)
@@ -157,6 +156,17 @@ func (f *Fleet) fetchBootFiles(ctx context.Context, spec metal.BootProfileSpec, 
 		}
 	}
 	return nil
+}
+
+// bootFilesOf are all files that a profile names.
+func bootFilesOf(spec metal.BootProfileSpec) []metal.BootFile {
+	files := slices.Clone(spec.Initrds)
+	for _, file := range []*metal.BootFile{spec.Kernel, spec.ISO} {
+		if file != nil {
+			files = append(files, *file)
+		}
+	}
+	return files
 }
 
 // DeleteBootProfile deletes a boot profile by which nothing installs now.

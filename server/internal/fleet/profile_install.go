@@ -112,6 +112,9 @@ func machineOf(tx *store.Tx, mac metal.MAC) (*metal.Machine, error) {
 	return m, err
 }
 
+// maxInstallations bounds what is remembered of machines that nobody declared.
+const maxInstallations = 10_000
+
 // begin begins an installation where a boot profile is for the machine; nil where none is.
 func begin(tx *store.Tx, mac metal.MAC, m *metal.Machine) (*metal.Installation, metal.Secret, error) {
 	all, err := tx.BootProfiles("", 1<<30, nil)
@@ -125,6 +128,15 @@ func begin(tx *store.Tx, mac metal.MAC, m *metal.Machine) (*metal.Installation, 
 	p := profile.For(all, m != nil, tags)
 	if p == nil {
 		return nil, metal.Secret{}, nil
+	}
+	if m == nil { // anybody on the network can make up MAC addresses
+		n, err := tx.CountInstallations()
+		if err != nil {
+			return nil, metal.Secret{}, err
+		}
+		if n >= maxInstallations {
+			return nil, metal.Secret{}, metal.Errorf(metal.Exhausted, "cannot install on %s by boot profile %s: %d installations are remembered; forget those that are over", mac, p.Name, n)
+		}
 	}
 	i := &metal.Installation{MAC: mac, Profile: p.Name, Version: p.Version, State: metal.Installing, BegunAt: tx.Now, SeenAt: tx.Now}
 	return i, metal.NewSecret(rand.Text()), tx.AddEvent("installation", string(mac), string(mac)+" installs by boot profile "+p.Name)

@@ -127,6 +127,11 @@ func (tx *Tx) InstallationsBy(profile string) (n int, err error) {
 	return n, tx.one("installations", "SELECT count(*) FROM installation WHERE profile = $1 AND state = 'installing'", []any{profile}, &n)
 }
 
+// CountInstallations counts all installations.
+func (tx *Tx) CountInstallations() (n int, err error) {
+	return n, tx.one("installations", "SELECT count(*) FROM installation", nil, &n)
+}
+
 // PutInstallation inserts or replaces an installation.
 func (tx *Tx) PutInstallation(i *metal.Installation, token metal.Secret) error {
 	doc, err := encode(i)
