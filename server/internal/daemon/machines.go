@@ -6,7 +6,6 @@ import (
 	"net/http"
 	"net/netip"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
@@ -134,15 +133,15 @@ type images struct {
 // Allowed refuses at once what the import would refuse: a file outside of the directories. The import looks again,
 // after every symbolic link.
 func (i images) Allowed(spec metal.ImageSpec) error {
-	if strings.HasPrefix(spec.Source, "http://") || strings.HasPrefix(spec.Source, "https://") {
-		return nil
+	if !filepath.IsAbs(spec.Source) {
+		return nil // a URL, as the fleet has seen
 	}
 	for _, dir := range i.dirs {
 		if rel, err := filepath.Rel(dir, spec.Source); err == nil && filepath.IsLocal(rel) {
 			return nil
 		}
 	}
-	return metal.Errorf(metal.Invalid, "source %q is neither an http(s) URL nor a file below images.directories of the server (%v)", spec.Source, i.dirs)
+	return metal.Errorf(metal.Invalid, "source %q is not below images.directories of the server (%v)", spec.Source, i.dirs)
 }
 
 func (i images) Upload(ctx context.Context, spec metal.ImageSpec, body fleet.Body) (lifecycle.Content, error) {

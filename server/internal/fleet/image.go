@@ -1,7 +1,8 @@
 package fleet
 
 import (
-	"net/url"
+	"fmt"
+	"path/filepath"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
@@ -33,8 +34,10 @@ func checkImage(spec metal.ImageSpec) error {
 	case !root && spec.Format != "auto" && spec.Kind == metal.ImageRoot:
 		return metal.Errorf(metal.Invalid, "format %s is of kind disk, and kind says root: a root is a tar archive or a squashfs file system", spec.Format)
 	}
-	if hasPassword(spec.Source) {
-		return metal.Errorf(metal.Invalid, "source has a user name or a password in it, which everybody who may read images would see: serve the file without to this server, or upload it")
+	if spec.Source != "" {
+		if err := checkSource("source", spec.Source); err != nil {
+			return err
+		}
 	}
 	if len(spec.Mirrors) == 0 {
 		return nil
@@ -42,17 +45,18 @@ func checkImage(spec metal.ImageSpec) error {
 	switch {
 	case len(spec.Mirrors) > maxMirrors:
 		return metal.Errorf(metal.Invalid, "mirrors has %d entries: at most %d are tried", len(spec.Mirrors), maxMirrors)
-	case !isWeb(spec.Source):
+	case spec.Source == "" || filepath.IsAbs(spec.Source):
 		return metal.Errorf(metal.Invalid, "mirrors needs a source that is an http(s) URL")
 	case spec.SHA256 == "" && spec.SHA512 == "":
 		return metal.Errorf(metal.Invalid, "mirrors needs sha256 or sha512: nothing else says that they hold the same file as source")
 	}
 	for i, mirror := range spec.Mirrors {
-		if !isWeb(mirror) { // not shown: it may hold a password
-			return metal.Errorf(metal.Invalid, "mirrors[%d] is not an http(s) URL", i)
+		name := fmt.Sprintf("mirrors[%d]", i)
+		if filepath.IsAbs(mirror) {
+			return metal.Errorf(metal.Invalid, "%s is not an http(s) URL", name)
 		}
-		if hasPassword(mirror) {
-			return metal.Errorf(metal.Invalid, "mirrors[%d] has a user name or a password in it, which everybody who may read images would see: serve the file without to this server", i)
+		if err := checkSource(name, mirror); err != nil {
+			return err
 		}
 	}
 	return nil
@@ -64,13 +68,3 @@ func otherContent(was, spec metal.ImageSpec) bool {
 }
 
 func isRootFormat(format string) bool { return format == "tar" || format == "squashfs" }
-
-func isWeb(place string) bool {
-	u, err := url.Parse(place)
-	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
-}
-
-func hasPassword(place string) bool {
-	u, err := url.Parse(place)
-	return err == nil && u.User != nil
-}

@@ -118,8 +118,8 @@ func checkBootProfile(tx *store.Tx, name string, spec metal.BootProfileSpec, sec
 		return err
 	}
 	for _, file := range bootFilesOf(spec) {
-		if hasPassword(file.Source) {
-			return metal.Errorf(metal.Invalid, "the source of a boot file has a user name or a password in it, which everybody who may read boot profiles would see: serve the file without to this server, or put it below images.directories")
+		if err := checkSource("the source of a boot file", file.Source); err != nil {
+			return err
 		}
 	}
 	others, err := tx.BootProfiles("", 1<<30, nil)

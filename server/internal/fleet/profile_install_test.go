@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"context"
 	"net/netip"
+	"strings"
 	"testing"
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
@@ -52,13 +53,20 @@ func TestStrangersCannotFillTheDatabaseWithInstallations(t *testing.T) {
 
 func TestAPasswordInTheSourceOfABootFileIsRefused(t *testing.T) {
 	r := start(t, withBootFiles)
-	const secret = "https://me:hunter2@boot.example.org/a"
-	for name, change := range map[string]func(*metal.BootProfileSpec){
-		"kernel": func(s *metal.BootProfileSpec) { s.Kernel.Source = secret },
-		"initrd": func(s *metal.BootProfileSpec) { s.Initrds = []metal.BootFile{{Source: secret}} },
-		"iso":    func(s *metal.BootProfileSpec) { s.Kernel, s.ISO = nil, &metal.BootFile{Source: secret} },
+	for secret, want := range map[string]string{
+		"https://me:hunter2@boot.example.org/a":  "has a user name or a password in it",
+		"https://me:hunter%2@boot.example.org/a": "is neither an http(s) URL nor an absolute path",
 	} {
-		_, err := r.PutBootProfile(t.Context(), profileOf("p", change))
-		wantRefusal(t, name, err, metal.Invalid, "has a user name or a password in it")
+		for name, change := range map[string]func(*metal.BootProfileSpec){
+			"kernel": func(s *metal.BootProfileSpec) { s.Kernel.Source = secret },
+			"initrd": func(s *metal.BootProfileSpec) { s.Initrds = []metal.BootFile{{Source: secret}} },
+			"iso":    func(s *metal.BootProfileSpec) { s.Kernel, s.ISO = nil, &metal.BootFile{Source: secret} },
+		} {
+			_, err := r.PutBootProfile(t.Context(), profileOf("p", change))
+			wantRefusal(t, name, err, metal.Invalid, want)
+			if strings.Contains(err.Error(), "hunter") {
+				t.Errorf("%s: got %v; want no password in it", name, err)
+			}
+		}
 	}
 }
