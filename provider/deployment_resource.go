@@ -126,7 +126,7 @@ func (r *deploymentResource) settle(ctx context.Context, m *deploymentResourceMo
 	if d.Settled && d.Failure == nil {
 		return nil
 	}
-	err := r.follow(ctx, d.OperationID, limit, "The machine keeps its claim. Mend the cause and apply again: the same machine is installed once more.")
+	op, err := r.ended(ctx, d.OperationID, limit, "The machine keeps its claim. Mend the cause and apply again: the same machine is installed once more.")
 	call, cancel := lasting(ctx)
 	defer cancel()
 	now, readErr := r.api.GetDeployment(call, api.GetDeploymentRequest{ByID: api.ByID{ID: d.ID}})
@@ -138,6 +138,10 @@ func (r *deploymentResource) settle(ctx context.Context, m *deploymentResourceMo
 	}
 	if err != nil {
 		report(&diags, "deploy "+d.Spec.Image+" to "+orElse(d.FQDN, d.MachineID), err)
+		return diags
+	}
+	for _, warning := range op.Warnings {
+		diags.AddWarning("The system is up on "+orElse(d.FQDN, d.MachineID)+", and something went wrong on the way", warning)
 	}
 	return diags
 }

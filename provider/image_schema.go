@@ -72,7 +72,7 @@ func imageSchema(ctx context.Context) schema.Schema {
 			},
 			"reports": schema.BoolAttribute{
 				Optional: true, Computed: true, Default: booldefault.StaticBool(false),
-				MarkdownDescription: "The system inside runs cloud-init (or the like) and calls back when it is up; a deployment then waits for that call. Default: `false`.",
+				MarkdownDescription: "The system inside runs cloud-init (or the like) and calls back when it is up; a deployment then waits for that call, and warns of what cloud-init failed at, with the last lines of its log. Default: `false`.",
 			},
 			"state":        schema.StringAttribute{Computed: true, MarkdownDescription: "How far it is: `waiting` for content, `importing`, `ready` or `failed`."},
 			"digest":       schema.StringAttribute{Computed: true, MarkdownDescription: "SHA-256 of the raw disk content, in hex: what deployments are pinned to."},

@@ -15,6 +15,12 @@ import (
 // operationFailed, an interruptedError (Ctrl-C), a lateError (limit is over) or what the server said.
 // next tells the user what to do after a failure.
 func (c *connection) follow(ctx context.Context, id string, limit time.Duration, next string) error {
+	_, err := c.ended(ctx, id, limit, next)
+	return err
+}
+
+// ended is follow, and returns the operation as it ended.
+func (c *connection) ended(ctx context.Context, id string, limit time.Duration, next string) (metal.Operation, error) {
 	waiting, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	seen := metal.Operation{ID: id}
@@ -26,15 +32,15 @@ func (c *connection) follow(ctx context.Context, id string, limit time.Duration,
 	})
 	switch {
 	case err == nil && op.Status == metal.OpDone:
-		return nil
+		return op, nil
 	case err == nil:
-		return &operationFailed{op: op, log: c.logTail(ctx, op), next: next}
+		return op, &operationFailed{op: op, log: c.logTail(ctx, op), next: next}
 	case ctx.Err() != nil:
-		return &interruptedError{op: seen}
+		return seen, &interruptedError{op: seen}
 	case errors.Is(waiting.Err(), context.DeadlineExceeded):
-		return &lateError{op: seen, limit: limit}
+		return seen, &lateError{op: seen, limit: limit}
 	default:
-		return err
+		return seen, err
 	}
 }
 

@@ -10,3 +10,11 @@ type PreviewDeploymentRequest struct {
 
 // PreviewDeployment is beside the endpoints of claims.
 var PreviewDeployment = Endpoint[PreviewDeploymentRequest, metal.Impact]{"PreviewDeployment", "POST", "/v1/deployment-previews", 200, "Say what a deployment would make of a machine's disks", deployments}
+
+// RecoveryKeys open volumes of a deployment by hand, where the TPM does not.
+type RecoveryKeys struct {
+	Keys map[string]string `json:"keys" doc:"Keys that the server made, by the name of the volume; layout for that of the layout"`
+}
+
+// RevealRecoveryKeys is a POST, because it leaves an event and nothing on the way may keep its answer.
+var RevealRecoveryKeys = Endpoint[ByID, RecoveryKeys]{"RevealRecoveryKeys", "POST", "/v1/deployments/{id}/recovery-keys", 200, "Tell the recovery keys that the server made for volumes which the TPM opens", deployments}

@@ -11,3 +11,8 @@ import (
 func (c *Client) PreviewDeployment(ctx context.Context, in api.PreviewDeploymentRequest) (metal.Impact, error) {
 	return callAgain(ctx, c, api.PreviewDeployment, in)
 }
+
+// RevealRecoveryKeys tells the keys that the server made for volumes of a deployment which the TPM opens.
+func (c *Client) RevealRecoveryKeys(ctx context.Context, in api.ByID) (api.RecoveryKeys, error) {
+	return callAgain(ctx, c, api.RevealRecoveryKeys, in)
+}

@@ -13,10 +13,12 @@ type Operation struct {
 	// Progress is of the present step, 0 to 1.
 	Progress float64 `json:"progress" doc:"Of the present step, 0 to 1"`
 	// Job numbers the worker: only the holder of the present number may write.
-	Job       int64     `json:"job" doc:"Number of the present worker"`
-	Attempts  int       `json:"attempts" doc:"How often the present step was tried"`
-	Key       string    `json:"key,omitempty" doc:"The caller's idempotency key"`
-	LogTail   []string  `json:"log_tail,omitempty" doc:"The last lines of its log"`
+	Job      int64    `json:"job" doc:"Number of the present worker"`
+	Attempts int      `json:"attempts" doc:"How often the present step was tried"`
+	Key      string   `json:"key,omitempty" doc:"The caller's idempotency key"`
+	LogTail  []string `json:"log_tail,omitempty" doc:"The last lines of its log"`
+	// Warnings are what went wrong without making it fail, one text each.
+	Warnings  []string  `json:"warnings,omitempty" doc:"What went wrong without making it fail, as cloud-init's errors on a deployed system"`
 	Failure   *Failure  `json:"failure,omitempty"`
 	StartedAt time.Time `json:"started_at"`
 	ChangedAt time.Time `json:"changed_at"`

@@ -77,6 +77,14 @@ func TestRootArchiveMachines(t *testing.T) {
 				"lsblk -rno PARTTYPENAME /dev/vda1 /dev/vdb1": `EFI\x20System` + "\n" + `EFI\x20System`,
 			},
 		},
+		{
+			"all encrypted, and opened by the TPM, on UEFI", lab.Config{Firmware: metal.UEFI, BMC: lab.Redfish, TPM: true},
+			metal.StorageSpec{Layout: metal.LayoutFlat, Encryption: &metal.StorageEncryption{TPM2: true}}, metal.NetworkSpec{},
+			map[string]string{
+				"lsblk -rno TYPE,FSTYPE $(findmnt -no SOURCE /)": "crypt ext4",
+				"sudo cryptsetup luksDump --dump-json-metadata $(sudo blkid -l -o device -t TYPE=crypto_LUKS) | grep -o systemd-tpm2 | head -1": "systemd-tpm2",
+			},
+		},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.cfg.MemoryMiB, tt.cfg.CPUs = 1024, 2

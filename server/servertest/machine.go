@@ -10,9 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"regexp"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -49,6 +47,7 @@ type Machine struct {
 	refuse map[agentapi.StepKind]*metal.Failure // what the agent fails at
 	dead   bool                                 // it never calls back
 	mute   bool                                 // its installed system never calls back
+	first  []string                             // what it says of its first boot, in this order
 	disk   int64                                // bytes of its disk
 	boots  int
 	steps  []agentapi.StepKind
@@ -101,6 +100,10 @@ func (m *Machine) Die() { m.mu.Lock(); m.dead = true; m.mu.Unlock() }
 // Mute makes installed systems never call back.
 func (m *Machine) Mute() { m.mu.Lock(); m.mute = true; m.mu.Unlock() }
 
+// FirstBoot has installed systems tell this of their first boot: the first report before they call back that they are
+// up, the others after.
+func (m *Machine) FirstBoot(reports ...string) { m.mu.Lock(); m.first = reports; m.mu.Unlock() }
+
 // SilenceBMC makes the BMC answer nothing.
 func (m *Machine) SilenceBMC() { m.IPMI.SetFaults(bmctest.Faults{Silent: true}) }
 
@@ -110,7 +113,7 @@ func (m *Machine) SetDisk(bytes int64) { m.mu.Lock(); m.disk = bytes; m.mu.Unloc
 // Mend ends every fault that the methods above, and those of its BMC, have made.
 func (m *Machine) Mend() {
 	m.mu.Lock()
-	m.dead, m.mute = false, false
+	m.dead, m.mute, m.first = false, false, nil
 	clear(m.refuse)
 	m.mu.Unlock()
 	m.IPMI.SetFaults(bmctest.Faults{})
@@ -205,33 +208,6 @@ func (m *Machine) get(ctx context.Context, from string) (string, error) {
 		err = fmt.Errorf("status %s", res.Status)
 	}
 	return string(body), err
-}
-
-var phoneHome = regexp.MustCompile(`url: "?([^"\s]+)`)
-
-// system is what is installed: it calls back once it is up.
-func (m *Machine) system(ctx context.Context) {
-	m.mu.Lock()
-	to := phoneHome.FindStringSubmatch(m.seed["vendor-data"])
-	mute := m.mute
-	m.mu.Unlock()
-	for to != nil && !mute && ctx.Err() == nil {
-		form := url.Values{"hostname": {"up"}, "pub_key_ed25519": {HostKey}}
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, to[1], strings.NewReader(form.Encode()))
-		if err != nil {
-			return
-		}
-		req.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		res, err := http.DefaultClient.Do(req)
-		if err == nil {
-			res.Body.Close()
-			if res.StatusCode < http.StatusInternalServerError {
-				break
-			}
-		}
-		pause(ctx, 50*time.Millisecond)
-	}
-	<-ctx.Done()
 }
 
 // HostKey is what every simulated system reports.

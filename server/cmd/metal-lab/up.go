@@ -64,6 +64,7 @@ Passwords of the BMCs are in files that only root can read, one for each machine
 	f.StringVar(&cfg.NIC, "nic", lab.VirtioNIC, "virtio-net-pci, e1000 or e1000e")
 	f.BoolVar(&cfg.NativePXE, "native-pxe", false, "leave iPXE out, so that the UEFI firmware's own PXE runs")
 	f.BoolVar(&cfg.SecureBoot, "secure-boot", false, "have the UEFI firmware run only what Microsoft's keys vouch for")
+	f.BoolVar(&cfg.TPM, "tpm", false, "give each machine a TPM 2.0")
 	f.BoolVar(&cfg.HTTPBoot, "http-boot", false, "let the UEFI firmware start by HTTP instead of PXE")
 	f.StringVar(&subnet, "subnet", "172.31.0.0/24", "IPv4 network of the rack; the host has its first address")
 	f.BoolVar(&foreground, "foreground", false, "stay, and end the rack at Ctrl-C")

@@ -17,7 +17,7 @@ import (
 
 func (a *app) deploymentsCommand() *cobra.Command {
 	return noun("deployments", "What runs on allocated machines", []string{"deployment"},
-		a.deploymentsList(), a.deploymentsShow(), a.deploymentsPlan(), a.deploymentsCreate(), a.deploymentsRedeploy(), a.deploymentsDelete())
+		a.deploymentsList(), a.deploymentsShow(), a.deploymentsPlan(), a.deploymentsCreate(), a.deploymentsRedeploy(), a.deploymentsRecoveryKeys(), a.deploymentsDelete())
 }
 
 func (a *app) deploymentsList() *cobra.Command {

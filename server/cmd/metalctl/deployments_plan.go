@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -105,4 +107,21 @@ func impactFields(impact metal.Impact) []field {
 		fields = append(fields, field{name, line})
 	}
 	return fields
+}
+
+func (a *app) deploymentsRecoveryKeys() *cobra.Command {
+	return a.command(verb{
+		use: "recovery-keys DEPLOYMENT", short: "Show the keys that open volumes which the machine's TPM does not open any more", args: cobra.ExactArgs(1), complete: deploymentIDs(),
+		run: func(ctx context.Context, c *client.Client, args []string) error {
+			out, err := c.RevealRecoveryKeys(ctx, api.ByID{ID: args[0]})
+			if err != nil {
+				return err
+			}
+			var fields []field
+			for _, name := range slices.Sorted(maps.Keys(out.Keys)) {
+				fields = append(fields, field{name, out.Keys[name]})
+			}
+			return a.printObject(out, fields...)
+		},
+	})
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/server/internal/agentapi"
 	"github.com/metalform/terraform-provider-metal/server/internal/boot"
 	"github.com/metalform/terraform-provider-metal/server/internal/httpapi"
+	"github.com/metalform/terraform-provider-metal/server/internal/metadata"
 )
 
 const (
@@ -75,6 +76,7 @@ func (d *Daemon) serveBoot(files boot.Files) {
 	mux.Handle("/boot/", boot.NewHandler(bootFacts{d.db, d.engine}, installers{d.fleet, d.bootFiles}, files, d.bootURLOf, d.log))
 	mux.Handle("/agent/v1/", agentapi.NewHandler(agents{d.engine, d.fleet}, d.images, d.log))
 	mux.HandleFunc("POST /phone-home/{operation}/{token}", phoneHome(d.engine))
+	mux.HandleFunc("POST /phone-home/{operation}/{token}"+metadata.FirstBootPath, firstBoot(d.engine))
 	d.add("boot", d.bootURL(), serveHTTP(d.boot, mux, d.log))
 }
 

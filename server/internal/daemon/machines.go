@@ -3,7 +3,6 @@ package daemon
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"net/netip"
 	"path/filepath"
 	"time"
@@ -147,32 +146,6 @@ func (i images) Allowed(spec metal.ImageSpec) error {
 func (i images) Upload(ctx context.Context, spec metal.ImageSpec, body fleet.Body) (lifecycle.Content, error) {
 	c, err := i.Import(ctx, spec, body, func(float64) {})
 	return lifecycle.Content(c), err
-}
-
-// phoneHome serves the call of an installed system that came up.
-func phoneHome(engine *lifecycle.Engine) http.HandlerFunc {
-	const most = 256 << 10
-	return func(w http.ResponseWriter, r *http.Request) {
-		r.Body = http.MaxBytesReader(w, r.Body, most)
-		if err := r.ParseForm(); err != nil {
-			http.Error(w, "the form cannot be read", http.StatusBadRequest)
-			return
-		}
-		call, err := metadata.ParsePhoneHome(r.PostForm)
-		if err != nil {
-			http.Error(w, err.Error(), http.StatusBadRequest)
-			return
-		}
-		err = engine.PhoneHome(r.Context(), r.PathValue("operation"), r.PathValue("token"), call.SSHHostKeys)
-		switch metal.CodeOf(err) {
-		case "":
-			w.WriteHeader(http.StatusNoContent)
-		case metal.Unauthorized, metal.NotFound: // the same for both: nobody learns which operations there are
-			http.Error(w, "the phone-home token is not valid", http.StatusForbidden)
-		default:
-			http.Error(w, "a fault of the server: call again", http.StatusServiceUnavailable)
-		}
-	}
 }
 
 // limits translates the configuration's.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -193,6 +194,16 @@ func TestAVolumeThatTheTPMOpensGetsARecoveryKeyThatStays(t *testing.T) {
 	if got := r.keys(t, d.ID)["layout"]; got != first {
 		t.Error("after an update: got another recovery key; want the one that opens the volume")
 	}
+	revealed, err := r.RevealRecoveryKeys(t.Context(), api.ByID{ID: d.ID})
+	must(t, err)
+	if len(revealed.Keys) != 1 || revealed.Keys["layout"] != first {
+		t.Errorf("recovery keys: got those of %v; want the layout's", slices.Sorted(maps.Keys(revealed.Keys)))
+	}
+	body.StorageKeys = map[string]string{"layout": "one that is given"}
+	_, err = r.UpdateDeployment(t.Context(), api.UpdateDeploymentRequest{ByID: api.ByID{ID: d.ID}, Body: body})
+	must(t, err)
+	_, err = r.RevealRecoveryKeys(t.Context(), api.ByID{ID: d.ID})
+	wantRefusal(t, "a key that was given", err, metal.NotFound, "has no recovery key")
 }
 
 func TestARedeploymentKeepsWhatIsDeclaredSo(t *testing.T) {

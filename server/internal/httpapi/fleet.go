@@ -37,6 +37,7 @@ type Fleet interface {
 	UpdateDeployment(ctx context.Context, in api.UpdateDeploymentRequest) (metal.Deployment, error)
 	PlanDeployment(ctx context.Context, in api.PlanDeploymentRequest) (metal.Impact, error)
 	PreviewDeployment(ctx context.Context, in api.PreviewDeploymentRequest) (metal.Impact, error)
+	RevealRecoveryKeys(ctx context.Context, in api.ByID) (api.RecoveryKeys, error)
 	DeleteDeployment(ctx context.Context, in api.ByID) (metal.Operation, error)
 
 	ListPools(ctx context.Context, in api.ListByNamesRequest) (api.List[metal.Pool], error)

@@ -31,6 +31,7 @@ func (s *server) register() {
 	handle(s, api.PlanDeployment, f.PlanDeployment)
 	handle(s, api.PreviewDeployment, f.PreviewDeployment)
 	handle(s, api.DeleteDeployment, f.DeleteDeployment)
+	handle(s, api.RevealRecoveryKeys, f.RevealRecoveryKeys)
 
 	handle(s, api.ListPools, f.ListPools)
 	handle(s, api.GetPool, f.GetPool)

@@ -62,6 +62,8 @@ type Config struct {
 	HTTPBoot bool `json:"http_boot"`
 	// SecureBoot has the UEFI firmware run only what Microsoft's keys vouch for. It implies NativePXE: QEMU's iPXE is not.
 	SecureBoot bool `json:"secure_boot"`
+	// TPM gives each machine a TPM 2.0.
+	TPM bool `json:"tpm"`
 	// Subnet is the rack's IPv4 network; default 172.31.0.0/24. The host has its first address.
 	Subnet netip.Prefix `json:"subnet"`
 }

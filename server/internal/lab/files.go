@@ -32,6 +32,11 @@ func makeFiles(ctx context.Context, c Config, h host, dir string, m Machine) err
 			return err
 		}
 	}
+	if c.TPM {
+		if err := os.Mkdir(filepath.Join(dir, tpmName), 0o700); err != nil {
+			return err
+		}
+	}
 	for _, disk := range m.Disks {
 		if err := makeDisk(ctx, disk, c.DiskBytes); err != nil {
 			return err

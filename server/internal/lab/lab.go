@@ -47,7 +47,11 @@ func Up(ctx context.Context, cfg Config, log *slog.Logger) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	for _, program := range []string{qemu, qemuImg} {
+	programs := []string{qemu, qemuImg}
+	if cfg.TPM {
+		programs = append(programs, swtpm)
+	}
+	for _, program := range programs {
 		if _, err := exec.LookPath(program); err != nil {
 			return nil, metal.Errorf(metal.NotFound, "make a lab: the program %s is not installed", program)
 		}
@@ -183,7 +187,7 @@ func (l *Lab) addMachine(ctx context.Context, h host, i int) error {
 	n := &node{
 		desc: *m, firmware: l.cfg.Firmware, log: l.log.With("machine", m.Name),
 		launch: func(ctx context.Context, first metal.BootDevice) (*process, error) {
-			return startProcess(ctx, l.ns, dir, qemuArgs(l.cfg, h, i+1, *m, first))
+			return startProcess(ctx, l.ns, dir, qemuArgs(l.cfg, h, i+1, *m, first), l.cfg.TPM)
 		},
 	}
 	l.nodes[m.Name] = n

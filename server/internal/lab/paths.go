@@ -25,6 +25,8 @@ const (
 	qemuLogName  = "qemu.log"
 	nvramName    = "nvram.fd"
 	passwordName = "bmc-password"
+	tpmName      = "tpm"
+	tpmLogName   = "tpm.log"
 )
 
 func statePath(dir string) string  { return filepath.Join(dir, stateName) }

@@ -28,8 +28,8 @@ type process struct {
 }
 
 // startProcess starts QEMU in dir and in the namespace, and returns when its monitor answers. The process dies with
-// the namespace's thread, and so with the program.
-func startProcess(ctx context.Context, ns *namespace, dir string, args []string) (*process, error) {
+// the namespace's thread, and so with the program. With chip it gets a TPM, which ends with it.
+func startProcess(ctx context.Context, ns *namespace, dir string, args []string, chip bool) (*process, error) {
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
@@ -46,6 +46,16 @@ func startProcess(ctx context.Context, ns *namespace, dir string, args []string)
 	cmd.Dir = dir
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{theirs} // becomes monitorFD
+	beside := func() {}
+	if chip {
+		t, err := startTPM(ns, dir)
+		if err != nil {
+			ours.Close()
+			theirs.Close()
+			return nil, err
+		}
+		beside, cmd.ExtraFiles = t.close, append(cmd.ExtraFiles, t.channel) // becomes tpmFD
+	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{
 		Pdeathsig: syscall.SIGKILL,
 		// A process group of its own: Ctrl-C at the terminal is for the lab, which then ends its machines.
@@ -55,6 +65,7 @@ func startProcess(ctx context.Context, ns *namespace, dir string, args []string)
 	theirs.Close() // or QEMU's end would not be the end of the stream
 	if err != nil {
 		ours.Close()
+		beside()
 		return nil, metal.Errorf(metal.Internal, "start %s: %w", qemu, err)
 	}
 	p := &process{pid: cmd.Process.Pid, exited: make(chan struct{})}
@@ -62,6 +73,7 @@ func startProcess(ctx context.Context, ns *namespace, dir string, args []string)
 	go func() {
 		defer close(p.exited)
 		_ = cmd.Wait() // how it ended does not matter: the machine is off
+		beside()
 	}()
 	p.monitor, err = openMonitor(ctx, ours)
 	if err != nil {

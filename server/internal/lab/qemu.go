@@ -88,6 +88,9 @@ func qemuArgs(c Config, h host, i int, m Machine, first metal.BootDevice) []stri
 		// Only the firmware in system management mode may write its variables, or the keys would be anybody's.
 		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
 	}
+	if c.TPM {
+		args = append(args, tpmArgs()...)
+	}
 	if c.HTTPBoot {
 		// OVMF tries HTTP after PXE: with PXE gone it comes first.
 		args = append(args,

@@ -2,7 +2,6 @@ package lifecycle
 
 import (
 	"context"
-	"crypto/subtle"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -309,16 +308,9 @@ func clip(lines []string) []string {
 // after the operation ended changes nothing.
 func (e *Engine) PhoneHome(ctx context.Context, operation, token string, hostKeys []string) error {
 	return e.cfg.DB.Update(ctx, func(tx *store.Tx) error {
-		w := new(work)
-		op, err := tx.Operation(operation, w)
-		if err != nil {
+		op, w, err := installed(tx, operation, token)
+		if err != nil || op == nil || w.Reported {
 			return err
-		}
-		if w.Phone == "" || subtle.ConstantTimeCompare([]byte(w.Phone), []byte(token)) != 1 {
-			return metal.Errorf(metal.Unauthorized, "the phone-home token is not valid")
-		}
-		if op.Ended() || w.Reported {
-			return nil
 		}
 		d, err := tx.Deployment(w.Deployment)
 		if err != nil {
@@ -328,7 +320,7 @@ func (e *Engine) PhoneHome(ctx context.Context, operation, token string, hostKey
 		if err := tx.SaveDeployment(d); err != nil {
 			return err
 		}
-		w.Reported = true
+		w.Reported, w.ReportedAt = true, tx.Now
 		if err := note(tx, op, "the installed system called back"); err != nil {
 			return err
 		}

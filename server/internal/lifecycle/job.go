@@ -26,14 +26,18 @@ type work struct {
 	Spec    *metal.DeploymentSpec `json:"spec,omitempty"`
 	Content Content               `json:"content,omitzero"`
 
-	Cycles    int               `json:"cycles,omitempty"`    // boots tried
-	BootSince time.Time         `json:"boot_since,omitzero"` // agents that called after this are of the latest boot
-	Cycling   bool              `json:"cycling,omitempty"`   // the latest power-cycle has not been seen to end
-	Ask       *agentapi.Step    `json:"ask,omitempty"`       // what the agent is to do
-	Answer    *agentapi.Result  `json:"answer,omitempty"`    // what became of it
-	Phone     string            `json:"phone,omitempty"`     // token of the phone-home URL
-	Reported  bool              `json:"reported,omitempty"`  // the installed system called back
-	Written   *agentapi.Written `json:"written,omitempty"`   // what the write left
+	Cycles    int              `json:"cycles,omitempty"`    // boots tried
+	BootSince time.Time        `json:"boot_since,omitzero"` // agents that called after this are of the latest boot
+	Cycling   bool             `json:"cycling,omitempty"`   // the latest power-cycle has not been seen to end
+	Ask       *agentapi.Step   `json:"ask,omitempty"`       // what the agent is to do
+	Answer    *agentapi.Result `json:"answer,omitempty"`    // what became of it
+	Phone     string           `json:"phone,omitempty"`     // token of the phone-home URL
+	Reported  bool             `json:"reported,omitempty"`  // the installed system called back
+	// ReportedAt is when it did. Tells says that it tells how its first boot ends, Told that it has.
+	ReportedAt time.Time         `json:"reported_at,omitzero"`
+	Tells      bool              `json:"tells,omitempty"`
+	Told       bool              `json:"told,omitempty"`
+	Written    *agentapi.Written `json:"written,omitempty"` // what the write left
 }
 
 // job is one worker's hold on an operation.

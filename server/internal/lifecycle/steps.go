@@ -141,8 +141,8 @@ func awaitReport(ctx context.Context, j *job) error {
 		var left time.Duration
 		err := j.read(ctx, func(tx *store.Tx, v view) error {
 			image, err := tx.Image(v.w.Spec.Image)
-			done = v.w.Reported || (err == nil && !image.Spec.Reports)
-			left = v.w.StepBegun.Add(j.e.limits.Report).Sub(tx.Now)
+			left, done = v.w.wait(tx.Now, j.e.limits.Report)
+			done = done || (err == nil && !image.Spec.Reports)
 			return err
 		})
 		if err != nil || done {

@@ -41,6 +41,7 @@ func vendorData(f Facts) *document {
 			put("url", text(f.PhoneHomeURL)).
 			put("post", texts([]string{"hostname", "fqdn", "instance_id", "pub_key_ed25519", "pub_key_rsa"}, same)).
 			put("tries", number(phoneHomeTries))))
+		d.put("bootcmd", list(texts(watch(f.PhoneHomeURL+FirstBootPath), same)))
 	}
 	if len(f.NTP) > 0 {
 		d.put("ntp", mapping(newDocument().

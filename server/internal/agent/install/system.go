@@ -44,7 +44,7 @@ func configure(o Options, dir string) error {
 			return fmt.Errorf("write %s of the system: %w", name, err)
 		}
 	}
-	return nil
+	return openSealed(root, plan)
 }
 
 // put replaces a file: what the archive has there may be a link, which is not followed.

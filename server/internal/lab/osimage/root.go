@@ -16,7 +16,7 @@ import (
 func rootPackages() []string {
 	return []string{
 		kernelPackage, "initramfs-tools", "zstd", "systemd", "systemd-sysv", "udev", "e2fsprogs", "xfsprogs", "btrfs-progs",
-		"lvm2", "mdadm", "cryptsetup-initramfs", "grub2-common", "grub-common", "kmod", "util-linux", "openssh-server", "iproute2", "netbase",
+		"lvm2", "mdadm", "cryptsetup-initramfs", "libtss2-esys-3.0.2-0", "libtss2-rc0", "libtss2-mu0", "libtss2-tcti-device0", "grub2-common", "grub-common", "kmod", "util-linux", "openssh-server", "iproute2", "netbase",
 		"systemd-resolved", "dbus", "cloud-init", "netplan.io", "sudo", "python3-yaml", "procps",
 	}
 }
