@@ -174,8 +174,9 @@ func buildEnv(cmd *cobra.Command, b building) error {
 			return err
 		}
 	}
-	if b.arch != metal.AMD64 {
-		return nil
+	if b.arch == metal.ARM64 {
+		fmt.Fprintf(cmd.ErrOrStderr(), "fetching the loaders for %s\n", b.arch)
+		return bootenv.FetchLoaders(ctx, dir, cache)
 	}
 	return bootenv.BuildLocalBoot(ctx, filepath.Join(b.out, "localboot.efi"))
 }

@@ -15,7 +15,7 @@ import (
 
 func upCommand(p *place) *cobra.Command {
 	var cfg lab.Config
-	var firmware, subnet string
+	var arch, firmware, subnet string
 	var diskMiB int64
 	var foreground bool
 	cmd := &cobra.Command{
@@ -31,7 +31,7 @@ Passwords of the BMCs are in files that only root can read, one for each machine
 			if err != nil {
 				return err
 			}
-			cfg.Name, cfg.Dir, cfg.Firmware, cfg.DiskBytes = p.name, dir, metal.BootMode(firmware), diskMiB<<20
+			cfg.Name, cfg.Dir, cfg.Arch, cfg.Firmware, cfg.DiskBytes = p.name, dir, metal.Arch(arch), metal.BootMode(firmware), diskMiB<<20
 			if cfg.Subnet, err = netip.ParsePrefix(subnet); err != nil {
 				return metal.Errorf(metal.Invalid, "--subnet %q is not a network such as 172.31.0.0/24", subnet)
 			}
@@ -54,6 +54,7 @@ Passwords of the BMCs are in files that only root can read, one for each machine
 	}
 	f := cmd.Flags()
 	f.IntVarP(&cfg.Machines, "machines", "n", 1, "how many machines")
+	f.StringVar(&arch, "arch", string(metal.AMD64), "amd64 or arm64")
 	f.StringVar(&firmware, "firmware", string(metal.BIOS), "bios or uefi")
 	f.StringVar(&cfg.BMC, "bmc", lab.IPMI, "ipmi or redfish")
 	f.IntVar(&cfg.CPUs, "cpus", 1, "processors of each machine")

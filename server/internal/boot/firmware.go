@@ -24,7 +24,7 @@ const (
 	ArchBIOS        = 0
 	ArchUEFI64      = 7  // x86-64; RFC 4578 calls it EFI BC, and erratum 4624 has it right
 	ArchUEFI64Alt   = 9  // x86-64 as RFC 4578 meant it; some firmware sends this one
-	ArchUEFIArm64   = 11 // IANA registry
+	ArchUEFIArm64   = 11 // arm64; IANA registry, as the next
 	ArchUEFI64HTTP  = 16 // x86-64 by HTTP boot
 	ArchUEFIArmHTTP = 19
 )
@@ -59,7 +59,8 @@ type Named struct {
 }
 
 // NameFor returns what to name to a client. base is the URL of our boot server, as in http://172.31.0.1:7080. With
-// secure, UEFI's own PXE gets loaders that firmware with Secure Boot runs; there are none for its HTTP boot.
+// secure, UEFI's own PXE gets loaders that firmware with Secure Boot runs; there are none for its HTTP boot. For arm64
+// Debian has no iPXE: it gets GRUB in any case, which speaks TFTP alone.
 func NameFor(c Client, base string, secure bool) Named {
 	switch {
 	case c.IPXE:
@@ -72,6 +73,10 @@ func NameFor(c Client, base string, secure bool) Named {
 		return Named{File: fileShim, TFTP: true}
 	case c.PXE && (c.Arch == ArchUEFI64 || c.Arch == ArchUEFI64Alt):
 		return Named{File: fileUEFI, TFTP: true}
+	case c.PXE && c.Arch == ArchUEFIArm64 && secure:
+		return Named{File: fileShimArm64, TFTP: true}
+	case c.PXE && c.Arch == ArchUEFIArm64:
+		return Named{File: fileGRUBArm64, TFTP: true}
 	}
 	return Named{}
 }

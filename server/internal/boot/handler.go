@@ -58,9 +58,11 @@ func (f Files) OpenTFTP(name string) (*os.File, error) {
 	return f.loader(name)
 }
 
-// loader opens a boot file, before that a signed one, which packages have under another name.
+// loader opens a boot file, before that a signed one, which packages have under another name. Those for arm64 are with
+// its RAM environment: few servers are arm64 machines that have such packages.
 func (f Files) loader(name string, signed ...string) (*os.File, error) {
-	for _, dir := range f.Loaders {
+	dirs := append(slices.Clone(f.Loaders), filepath.Join(f.Env, string(metal.ARM64)))
+	for _, dir := range dirs {
 		for _, n := range append(signed, name) {
 			file, err := os.Open(filepath.Join(dir, n))
 			if !errors.Is(err, fs.ErrNotExist) {
@@ -68,7 +70,10 @@ func (f Files) loader(name string, signed ...string) (*os.File, error) {
 			}
 		}
 	}
-	if len(signed) > 0 {
+	switch {
+	case name == fileShimArm64 || name == fileGRUBArm64:
+		return nil, metal.Errorf(metal.NotFound, "boot file %s is in none of %v: run metald bootenv build -arch arm64", name, dirs)
+	case len(signed) > 0:
 		return nil, metal.Errorf(metal.NotFound, "boot file %s is in none of %v: install the packages shim-signed and grub-efi-amd64-signed", name, f.Loaders)
 	}
 	return nil, metal.Errorf(metal.NotFound, "boot file %s is in none of %v: install the package ipxe, and run metald bootenv build", name, f.Loaders)

@@ -61,9 +61,15 @@ func PlanFor(f Facts) Plan {
 	return ram
 }
 
-// Kernel parameters that every RAM environment has. The console is both the screen and the first serial port: what
-// is not there costs nothing.
-const defaultParameters = "console=tty0 console=ttyS0,115200 quiet"
+// defaultParameters are those that every RAM environment has. The console is both the screen and the first serial port:
+// what is not there costs nothing. Most arm64 machines have a PL011 (SBSA, B), others what PCs have.
+func defaultParameters(arch metal.Arch) []string {
+	words := []string{"console=tty0", "console=ttyS0,115200", "quiet"}
+	if arch == metal.ARM64 {
+		words = slices.Insert(words, 2, "console=ttyAMA0,115200")
+	}
+	return words
+}
 
 // Script returns the iPXE script of a plan. base is our boot server's URL; token is for the agent of this boot.
 func (p Plan) Script(base string, mac metal.MAC, mode metal.BootMode, token string) string {
@@ -93,7 +99,7 @@ chain --replace %s%s
 
 // parameters are the words of the RAM environment's command line.
 func (p Plan) parameters(base string, mac metal.MAC, token string) []string {
-	words := append(strings.Fields(defaultParameters),
+	words := append(defaultParameters(p.Arch),
 		agentapi.ParamServer+"="+base, agentapi.ParamToken+"="+token, agentapi.ParamMAC+"="+string(mac))
 	return append(words, harmless(p.Parameters)...)
 }

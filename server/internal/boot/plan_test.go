@@ -35,7 +35,7 @@ func TestEveryFirmwareIsNamedAFile(t *testing.T) {
 		{"iPXE on UEFI", Client{Arch: ArchUEFI64, PXE: true, IPXE: true}, script, metal.UEFI},
 		{"iPXE on UEFI, type 9", Client{Arch: ArchUEFI64Alt, PXE: true, IPXE: true}, script, metal.UEFI},
 		{"iPXE after HTTP boot", Client{Arch: ArchUEFI64HTTP, HTTP: true, IPXE: true}, script, metal.UEFI},
-		{"UEFI on arm64, which Debian has no loader for", Client{Arch: ArchUEFIArm64, PXE: true}, Named{}, metal.UEFI},
+		{"UEFI on arm64 by PXE", Client{Arch: ArchUEFIArm64, PXE: true}, Named{File: "grubaa64.efi", TFTP: true}, metal.UEFI},
 		{"UEFI on arm64 by HTTP", Client{Arch: ArchUEFIArmHTTP, HTTP: true}, Named{}, metal.UEFI},
 		{"an HTTP architecture that says PXE", Client{Arch: ArchUEFI64HTTP, PXE: true}, Named{}, metal.UEFI},
 		{"an operating system", Client{}, Named{}, metal.BIOS},
@@ -47,8 +47,11 @@ func TestEveryFirmwareIsNamedAFile(t *testing.T) {
 				t.Errorf("got + / want -:\n%s", diff)
 			}
 			want := c.want
-			if want.File == fileUEFI {
+			switch want.File {
+			case fileUEFI:
 				want.File = fileShim
+			case fileGRUBArm64:
+				want.File = fileShimArm64
 			}
 			if diff := cmp.Diff(want, NameFor(c.client, testBase, true)); diff != "" {
 				t.Errorf("with Secure Boot: got + / want -:\n%s", diff)

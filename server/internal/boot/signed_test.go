@@ -44,10 +44,10 @@ func TestWhatGRUBIsToldCanBeFetched(t *testing.T) {
 	if got := fetch(t, s, fileGRUB); got != fileGRUB {
 		t.Errorf("got %q; want GRUB", got)
 	}
-	if got := fetch(t, s, "grub/grub.cfg"); !strings.Contains(got, "source $prefix/machine/$net_default_mac\n") {
+	if got := fetch(t, s, "grub/grub.cfg"); !strings.Contains(got, "source $prefix/machine/$grub_cpu/$net_default_mac\n") {
 		t.Errorf("got %q; want it to go on to the machine's own", got)
 	}
-	script := fetch(t, s, "grub/machine/52:54:00:00:00:01")
+	script := fetch(t, s, "grub/machine/x86_64/52:54:00:00:00:01")
 	want := "echo 'Metalform: n is commissioning: booting the RAM environment'\n" +
 		"linux /env/amd64/kernel 'console=tty0' 'console=ttyS0,115200' 'quiet' 'metal.server=" + testBase + "' 'metal.token=TOKEN' 'metal.mac=52:54:00:00:00:01' 'nomodeset' 'a=_b' 'c_'\n" +
 		"initrd /env/amd64/initramfs\nboot\n"
@@ -75,12 +75,47 @@ func TestTheSignedLoaderGoesFirst(t *testing.T) {
 	}
 }
 
+// TestArm64MachinesBootByGRUB follows one from the name in DHCP to the RAM environment, known and unknown.
+func TestArm64MachinesBootByGRUB(t *testing.T) {
+	f := temporary(t)
+	dir := filepath.Join(f.Env, "arm64")
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	for _, name := range []string{debianShimArm64, debianGRUBArm64, fileKernel, fileInitramfs} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(name), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	wrong := Facts{Name: "n", State: metal.New, Arch: metal.AMD64} // declared by mistake: the firmware knows better
+	for _, facts := range []map[metal.MAC]Facts{nil, {testMAC: wrong}} {
+		s := byTFTP(&known{facts: facts}, f)
+		for secure, want := range map[bool]string{false: debianGRUBArm64, true: debianShimArm64} {
+			if got := fetch(t, s, NameFor(Client{MAC: testMAC, Arch: ArchUEFIArm64, PXE: true}, testBase, secure).File); got != want {
+				t.Errorf("secure %t: got %q; want %s", secure, got, want)
+			}
+		}
+		script := fetch(t, s, "grub/machine/arm64/52:54:00:00:00:01")
+		if !strings.Contains(script, "linux /env/arm64/kernel 'console=tty0' 'console=ttyS0,115200' 'console=ttyAMA0,115200' 'quiet'") {
+			t.Errorf("got\n%s\nwant the kernel for arm64", script)
+		}
+		for _, name := range []string{"env/arm64/kernel", "env/arm64/initramfs"} {
+			if got := fetch(t, s, name); !strings.HasSuffix(name, got) {
+				t.Errorf("%s: got %q", name, got)
+			}
+		}
+	}
+}
+
 func TestGRUBGoesToTheDisk(t *testing.T) {
 	k := &known{facts: map[metal.MAC]Facts{testMAC: {Name: "n", State: metal.Deployed}}}
-	script := fetch(t, byTFTP(k, temporary(t)), "grub/machine/52:54:00:00:00:01")
-	for _, part := range []string{"booting its own disk", "--set=root", "chainloader /EFI/BOOT/BOOTX64.EFI", "\nexit\n"} {
-		if !strings.Contains(script, part) {
-			t.Errorf("got no %q in\n%s", part, script)
+	// Without an architecture: a GRUB asks so that was started before the server was updated.
+	for from, loader := range map[string]string{"": "BOOTX64", "x86_64/": "BOOTX64", "arm64/": "BOOTAA64"} {
+		script := fetch(t, byTFTP(k, temporary(t)), "grub/machine/"+from+"52:54:00:00:00:01")
+		for _, part := range []string{"booting its own disk", "--set=root", "chainloader /EFI/BOOT/" + loader + ".EFI", "\nexit\n"} {
+			if !strings.Contains(script, part) {
+				t.Errorf("%s: got no %q in\n%s", from, part, script)
+			}
 		}
 	}
 	if k.tokens != 0 {

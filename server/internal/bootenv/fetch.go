@@ -67,19 +67,7 @@ func FetchKernel(ctx context.Context, arch metal.Arch, flavour Flavour, dir stri
 	if pkg == "" {
 		return "", metal.Errorf(metal.NotFound, "package %s does not lead to a kernel image package: the apt sources of this host have no Debian kernel", meta)
 	}
-	// apt names the file PACKAGE_VERSION_ARCH.deb, and leaves one that is whole alone.
-	if _, err := a.run(ctx, "apt-get", "-q", "download", pkg); err != nil {
-		return "", err
-	}
-	said, err = a.run(ctx, "apt-cache", "show", "--no-all-versions", pkg)
-	if err != nil {
-		return "", err
-	}
-	name := filepath.Join(dir, debName(pkg, said, arch))
-	if _, err := os.Stat(name); err != nil {
-		return "", fmt.Errorf("find the fetched kernel: %w", err)
-	}
-	return name, nil
+	return a.download(ctx, pkg)
 }
 
 // apt runs apt's tools with a state of their own.
@@ -103,6 +91,23 @@ func (a apt) prepare() error {
 	return nil
 }
 
+// download fetches a package into a.dir, and returns its path.
+func (a apt) download(ctx context.Context, pkg string) (string, error) {
+	// apt names the file PACKAGE_VERSION_ARCH.deb, and leaves one that is whole alone.
+	if _, err := a.run(ctx, "apt-get", "-q", "download", pkg); err != nil {
+		return "", err
+	}
+	said, err := a.run(ctx, "apt-cache", "show", "--no-all-versions", pkg)
+	if err != nil {
+		return "", err
+	}
+	name := filepath.Join(a.dir, debName(pkg, said, a.arch))
+	if _, err := os.Stat(name); err != nil {
+		return "", fmt.Errorf("find the fetched package %s: %w", pkg, err)
+	}
+	return name, nil
+}
+
 // run runs one of apt's tools in a.dir and returns what it said. An error carries the tool's own words.
 func (a apt) run(ctx context.Context, tool string, args ...string) (string, error) {
 	options := []string{
@@ -121,7 +126,7 @@ func (a apt) run(ctx context.Context, tool string, args ...string) (string, erro
 	var out, complaints bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &complaints
 	if err := cmd.Run(); err != nil {
-		e := metal.Errorf(metal.Invalid, "%s %s, to get a kernel for %s, went wrong: see what it said, or download a Debian kernel package elsewhere and name it: %w", tool, strings.Join(args, " "), a.arch, err)
+		e := metal.Errorf(metal.Invalid, "%s %s, to get packages for %s, went wrong: see what it said; a Debian kernel package that was downloaded elsewhere can be named instead: %w", tool, strings.Join(args, " "), a.arch, err)
 		e.Detail = strings.TrimSpace(complaints.String())
 		return "", e
 	}

@@ -41,6 +41,8 @@ type Config struct {
 	Name string `json:"name"`
 	// Machines is how many there are, 1 to 200; default 1.
 	Machines int `json:"machines"`
+	// Arch is metal.AMD64 (the default) or metal.ARM64, which has UEFI alone and implies NativePXE.
+	Arch metal.Arch `json:"arch"`
 	// Firmware is metal.BIOS (the default) or metal.UEFI.
 	Firmware metal.BootMode `json:"firmware"`
 	// BMC is IPMI (the default) or Redfish.
@@ -75,6 +77,7 @@ var namePattern = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 func (c Config) withDefaults() Config {
 	fill(&c.Name, DefaultName)
 	fill(&c.Machines, 1)
+	fill(&c.Arch, metal.AMD64)
 	fill(&c.Firmware, metal.BIOS)
 	fill(&c.BMC, IPMI)
 	fill(&c.CPUs, 1)
@@ -87,7 +90,7 @@ func (c Config) withDefaults() Config {
 	if c.Dir != "" {
 		c.Dir = filepath.Clean(c.Dir)
 	}
-	c.NativePXE = c.NativePXE || c.HTTPBoot || c.SecureBoot
+	c.NativePXE = c.NativePXE || c.HTTPBoot || c.SecureBoot || c.Arch == metal.ARM64
 	return c
 }
 
@@ -108,6 +111,10 @@ func (c Config) Validate() error {
 		return metal.Errorf(metal.Invalid, "lab name %q: use 1 to 63 lower-case letters, digits and dashes", c.Name)
 	case c.Machines < 1 || c.Machines > maxMachines:
 		return metal.Errorf(metal.Invalid, "%d machines: a lab has 1 to %d", c.Machines, maxMachines)
+	case c.Arch != metal.AMD64 && c.Arch != metal.ARM64:
+		return metal.Errorf(metal.Invalid, "architecture %q: it is %s or %s", c.Arch, metal.AMD64, metal.ARM64)
+	case c.Arch == metal.ARM64 && (c.Firmware != metal.UEFI || c.HTTPBoot || c.SecureBoot):
+		return metal.Errorf(metal.Invalid, "machines with %s: choose firmware %s, without HTTP boot and Secure Boot", metal.ARM64, metal.UEFI)
 	case c.Firmware != metal.BIOS && c.Firmware != metal.UEFI:
 		return metal.Errorf(metal.Invalid, "firmware %q: it is %s or %s", c.Firmware, metal.BIOS, metal.UEFI)
 	case c.BMC != IPMI && c.BMC != Redfish:

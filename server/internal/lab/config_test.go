@@ -57,6 +57,11 @@ func TestValidate(t *testing.T) {
 		{"PXE of SeaBIOS's own cannot: it has none", func(c *Config) { c.NativePXE = true }, false},
 		{"PXE of OVMF's own on e1000 cannot: it has no driver", func(c *Config) { c.Firmware, c.NIC, c.NativePXE = metal.UEFI, E1000, true }, false},
 		{"an IPv6 subnet cannot", func(c *Config) { c.Subnet = netip.MustParsePrefix("fd00::/64") }, false},
+		{"arm64 with UEFI can", func(c *Config) { c.Arch, c.Firmware = metal.ARM64, metal.UEFI }, true},
+		{"arm64 with a BIOS cannot", func(c *Config) { c.Arch = metal.ARM64 }, false},
+		{"arm64 with Secure Boot cannot", func(c *Config) { c.Arch, c.Firmware, c.SecureBoot = metal.ARM64, metal.UEFI, true }, false},
+		{"arm64 with a NIC of PCs cannot", func(c *Config) { c.Arch, c.Firmware, c.NIC = metal.ARM64, metal.UEFI, E1000e }, false},
+		{"another architecture cannot", func(c *Config) { c.Arch = "riscv64" }, false},
 		{"a subnet with host bits cannot", func(c *Config) { c.Subnet = netip.MustParsePrefix("172.31.0.1/24") }, false},
 		{"a subnet without room cannot", func(c *Config) { c.Subnet = netip.MustParsePrefix("172.31.0.0/30") }, false},
 	} {

@@ -47,7 +47,7 @@ func Up(ctx context.Context, cfg Config, log *slog.Logger) (*Lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	programs := []string{qemu, qemuImg}
+	programs := []string{qemuOf(cfg.Arch), qemuImg}
 	if cfg.TPM {
 		programs = append(programs, swtpm)
 	}
@@ -187,7 +187,7 @@ func (l *Lab) addMachine(ctx context.Context, h host, i int) error {
 	n := &node{
 		desc: *m, firmware: l.cfg.Firmware, log: l.log.With("machine", m.Name),
 		launch: func(ctx context.Context, first metal.BootDevice) (*process, error) {
-			return startProcess(ctx, l.ns, dir, qemuArgs(l.cfg, h, i+1, *m, first), l.cfg.TPM)
+			return startProcess(ctx, l.ns, l.cfg, dir, qemuArgs(l.cfg, h, i+1, *m, first))
 		},
 	}
 	l.nodes[m.Name] = n

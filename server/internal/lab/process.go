@@ -16,8 +16,13 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
 
-// qemu is the program that plays a machine.
-const qemu = "qemu-system-x86_64"
+// qemuOf is the program that plays a machine.
+func qemuOf(arch metal.Arch) string {
+	if arch == metal.ARM64 {
+		return "qemu-system-aarch64"
+	}
+	return "qemu-system-x86_64"
+}
 
 // A process is one running QEMU: a machine that is on.
 type process struct {
@@ -28,8 +33,9 @@ type process struct {
 }
 
 // startProcess starts QEMU in dir and in the namespace, and returns when its monitor answers. The process dies with
-// the namespace's thread, and so with the program. With chip it gets a TPM, which ends with it.
-func startProcess(ctx context.Context, ns *namespace, dir string, args []string, chip bool) (*process, error) {
+// the namespace's thread, and so with the program; so does the machine's TPM, where it has one.
+func startProcess(ctx context.Context, ns *namespace, c Config, dir string, args []string) (*process, error) {
+	qemu := qemuOf(c.Arch)
 	ours, theirs, err := socketPair()
 	if err != nil {
 		return nil, err
@@ -47,7 +53,7 @@ func startProcess(ctx context.Context, ns *namespace, dir string, args []string,
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.ExtraFiles = []*os.File{theirs} // becomes monitorFD
 	beside := func() {}
-	if chip {
+	if c.TPM {
 		t, err := startTPM(ns, dir)
 		if err != nil {
 			ours.Close()

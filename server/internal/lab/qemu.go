@@ -3,6 +3,7 @@ package lab
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"strings"
 
 	"golang.org/x/sys/unix"
@@ -27,7 +28,7 @@ type ovmf struct{ code, vars string }
 
 // findHost looks for KVM and, when the firmware is UEFI, for OVMF.
 func findHost(c Config) (host, error) {
-	h := host{kvm: unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) == nil}
+	h := host{kvm: runtime.GOARCH == string(c.Arch) && unix.Access("/dev/kvm", unix.R_OK|unix.W_OK) == nil}
 	if c.Firmware != metal.UEFI {
 		return h, nil
 	}
@@ -38,10 +39,18 @@ func findHost(c Config) (host, error) {
 		{"/usr/share/qemu/ovmf-x86_64-code.bin", "/usr/share/qemu/ovmf-x86_64-vars.bin"}, // openSUSE
 		{"/usr/share/OVMF/OVMF_CODE.fd", "/usr/share/OVMF/OVMF_VARS.fd"},                 // Debian before 12
 	}
-	if c.SecureBoot {
+	pkg := "ovmf"
+	switch {
+	case c.SecureBoot:
 		places = []ovmf{ // with Microsoft's keys enrolled
 			{"/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},               // Debian, Ubuntu
 			{"/usr/share/edk2/ovmf/OVMF_CODE.secboot.fd", "/usr/share/edk2/ovmf/OVMF_VARS.secboot.fd"}, // Fedora
+		}
+	case c.Arch == metal.ARM64:
+		pkg = "qemu-efi-aarch64"
+		places = []ovmf{
+			{"/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"},                                // Debian, Ubuntu
+			{"/usr/share/edk2/aarch64/QEMU_EFI-pflash.raw", "/usr/share/edk2/aarch64/vars-template-pflash.raw"}, // Fedora
 		}
 	}
 	for _, p := range places {
@@ -50,7 +59,7 @@ func findHost(c Config) (host, error) {
 			return h, nil
 		}
 	}
-	return host{}, metal.Errorf(metal.NotFound, "UEFI machines need the OVMF firmware, and none is at %s or the other usual places: install the package ovmf", places[0].code)
+	return host{}, metal.Errorf(metal.NotFound, "UEFI machines need the OVMF firmware, and none is at %s or the other usual places: install the package %s", places[0].code, pkg)
 }
 
 func exists(path string) bool {
@@ -60,16 +69,19 @@ func exists(path string) bool {
 
 // qemuArgs is QEMU's command line for machine i, which is to start from first. QEMU runs in the machine's directory.
 func qemuArgs(c Config, h host, i int, m Machine, first metal.BootDevice) []string {
-	accel := "tcg,thread=multi"
-	if h.kvm {
+	accel, cpu := "tcg,thread=multi", "max"
+	switch {
+	case h.kvm:
 		accel = "kvm"
+	case c.Arch == metal.ARM64:
+		cpu = "cortex-a72" // the newest one's pointer authentication costs an emulator half of its speed
 	}
 	args := []string{
 		"-name", "guest=" + c.Name + "-" + m.Name,
 		"-machine", machineType(c),
 		"-accel", accel,
 		// QEMU's default CPU has no RDRAND, and without it a Linux guest waits minutes for its first random number.
-		"-cpu", "max",
+		"-cpu", cpu,
 		"-smp", fmt.Sprint(c.CPUs),
 		"-m", fmt.Sprint(c.MemoryMiB),
 		"-nodefaults", "-no-user-config", "-display", "none",
@@ -88,8 +100,11 @@ func qemuArgs(c Config, h host, i int, m Machine, first metal.BootDevice) []stri
 		// Only the firmware in system management mode may write its variables, or the keys would be anybody's.
 		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
 	}
+	if c.Arch == metal.ARM64 {
+		args = append(args, "-device", "virtio-rng-pci") // what RDRAND is elsewhere
+	}
 	if c.TPM {
-		args = append(args, tpmArgs()...)
+		args = append(args, tpmArgs(c.Arch)...)
 	}
 	if c.HTTPBoot {
 		// OVMF tries HTTP after PXE: with PXE gone it comes first.
@@ -120,7 +135,10 @@ func qemuArgs(c Config, h host, i int, m Machine, first metal.BootDevice) []stri
 
 // machineType is QEMU's machine, without graphics, so that SeaBIOS and iPXE write to the serial port too.
 func machineType(c Config) string {
-	if c.SecureBoot {
+	switch {
+	case c.Arch == metal.ARM64:
+		return "virt"
+	case c.SecureBoot:
 		return "q35,graphics=off,smm=on"
 	}
 	return "q35,graphics=off"

@@ -27,7 +27,7 @@ func needRack(t *testing.T, programs ...string) {
 	if os.Geteuid() != 0 {
 		missing = append(missing, "root")
 	}
-	for _, p := range append(programs, qemu, qemuImg) {
+	for _, p := range append(programs, qemuOf(metal.AMD64), qemuImg) {
 		if _, err := exec.LookPath(p); err != nil {
 			missing = append(missing, p)
 		}

@@ -19,11 +19,15 @@ const swtpm = "swtpm"
 const tpmFD = monitorFD + 1
 
 // tpmArgs give a machine the TPM that is at the other end of tpmFD.
-func tpmArgs() []string {
+func tpmArgs(arch metal.Arch) []string {
+	device := "tpm-tis"
+	if arch == metal.ARM64 {
+		device = "tpm-tis-device"
+	}
 	return []string{
 		"-chardev", fmt.Sprintf("socket,id=tpm,fd=%d", tpmFD),
 		"-tpmdev", "emulator,id=tpm0,chardev=tpm",
-		"-device", "tpm-tis,tpmdev=tpm0",
+		"-device", device + ",tpmdev=tpm0",
 	}
 }
 
