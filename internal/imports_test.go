@@ -73,7 +73,7 @@ var may = map[string][]string{
 	"server/internal/ntp":         {"internal/metal", "server/internal/udp"},
 	"server/internal/ra":          {"internal/metal"},
 	"server/internal/lab":         {"internal/metal", "server/internal/bmc/bmctest"},
-	"server/internal/lab/osimage": {"internal/metal"},
+	"server/internal/lab/osimage": {"internal/metal", "server/internal/bootenv"},
 	"server/internal/lab/rack":    {"internal/metal", "internal/api", "internal/client", "server/internal/lab"},
 	"server/internal/lab/demo": {
 		"internal/metal", "internal/api", "server/internal/lab", "server/internal/lab/rack", "server/internal/lab/osimage",

@@ -45,18 +45,8 @@ func FetchKernel(ctx context.Context, arch metal.Arch, flavour Flavour, dir stri
 	if err != nil {
 		return "", err
 	}
-	if _, err := exec.LookPath("apt-get"); err != nil {
-		return "", metal.Errorf(metal.Invalid, "fetching a kernel needs apt-get, which this host does not have: download a Debian kernel package elsewhere and name it: %w", err)
-	}
-	dir, err = filepath.Abs(dir)
+	a, err := newApt(ctx, dir, arch)
 	if err != nil {
-		return "", fmt.Errorf("find the folder for the kernel: %w", err)
-	}
-	a := apt{dir: dir, arch: arch}
-	if err := a.prepare(); err != nil {
-		return "", err
-	}
-	if _, err := a.run(ctx, "apt-get", "-q", "update"); err != nil {
 		return "", err
 	}
 	said, err := a.run(ctx, "apt-cache", "depends", "--no-recommends", "--no-suggests", "--no-conflicts", "--no-breaks", "--no-replaces", meta)
@@ -70,10 +60,43 @@ func FetchKernel(ctx context.Context, arch metal.Arch, flavour Flavour, dir stri
 	return a.download(ctx, pkg)
 }
 
+// FetchPackages gets packages into dir as FetchKernel does, without what they depend on, and returns their paths in the
+// order of the names.
+func FetchPackages(ctx context.Context, arch metal.Arch, dir string, names ...string) ([]string, error) {
+	a, err := newApt(ctx, dir, arch)
+	if err != nil {
+		return nil, err
+	}
+	files := make([]string, len(names))
+	for i, name := range names {
+		if files[i], err = a.download(ctx, name); err != nil {
+			return nil, err
+		}
+	}
+	return files, nil
+}
+
 // apt runs apt's tools with a state of their own.
 type apt struct {
 	dir  string
 	arch metal.Arch
+}
+
+// newApt returns one that works in dir, with lists that are up to date.
+func newApt(ctx context.Context, dir string, arch metal.Arch) (apt, error) {
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return apt{}, metal.Errorf(metal.Invalid, "fetching a kernel needs apt-get, which this host does not have: download a Debian kernel package elsewhere and name it: %w", err)
+	}
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return apt{}, fmt.Errorf("find the folder for packages: %w", err)
+	}
+	a := apt{dir: dir, arch: arch}
+	if err := a.prepare(); err != nil {
+		return apt{}, err
+	}
+	_, err = a.run(ctx, "apt-get", "-q", "update")
+	return a, err
 }
 
 func (a apt) state() string { return filepath.Join(a.dir, "apt") }

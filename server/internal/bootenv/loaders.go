@@ -4,7 +4,6 @@ import (
 	"archive/tar"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"path"
 	"path/filepath"
@@ -23,23 +22,12 @@ func loaderFiles() (packages []string, files []string) {
 // FetchLoaders puts shim and the network GRUB for arm64 into outDir, which is made when it is not there. Packages come
 // as FetchKernel's do, and are kept in cacheDir.
 func FetchLoaders(ctx context.Context, outDir, cacheDir string) error {
-	dir, err := filepath.Abs(cacheDir)
-	if err != nil {
-		return fmt.Errorf("find the folder for the loaders: %w", err)
-	}
-	a := apt{dir: dir, arch: metal.ARM64}
-	if err := a.prepare(); err != nil {
-		return err
-	}
-	if _, err := a.run(ctx, "apt-get", "-q", "update"); err != nil {
-		return err
-	}
 	packages, wanted := loaderFiles()
-	for _, pkg := range packages {
-		deb, err := a.download(ctx, pkg)
-		if err != nil {
-			return err
-		}
+	debs, err := FetchPackages(ctx, metal.ARM64, cacheDir, packages...)
+	if err != nil {
+		return err
+	}
+	for _, deb := range debs {
 		if err := openDeb(deb, func(r io.Reader) error { return copyLoaders(r, wanted, outDir) }); err != nil {
 			return err
 		}

@@ -101,15 +101,8 @@ func BuildTools(ctx context.Context, o ToolsOptions) error {
 
 // fetchTools has apt find out what the tools depend on, and returns the packages.
 func fetchTools(ctx context.Context, o ToolsOptions) ([]string, error) {
-	dir, err := filepath.Abs(o.CacheDir)
+	a, err := newApt(ctx, o.CacheDir, o.Arch)
 	if err != nil {
-		return nil, fmt.Errorf("find the folder for the tools: %w", err)
-	}
-	a := apt{dir: dir, arch: o.Arch}
-	if err := a.prepare(); err != nil {
-		return nil, err
-	}
-	if _, err := a.run(ctx, "apt-get", "-q", "update"); err != nil {
 		return nil, err
 	}
 	install := append([]string{"-q", "-y", "--no-install-recommends"}, append([]string{"install"}, toolPackages(o.Arch)...)...)

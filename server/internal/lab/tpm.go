@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"syscall"
 
 	"golang.org/x/sys/unix"
@@ -46,9 +45,10 @@ func startTPM(ns *namespace, dir string) (*tpm, error) {
 	}
 	channel, theirs := os.NewFile(uintptr(fds[0]), "channel to the TPM"), os.NewFile(uintptr(fds[1]), "channel of the TPM")
 	defer theirs.Close()
-	// The first of ExtraFiles is descriptor 3.
-	cmd := exec.Command(swtpm, "socket", "--tpm2", "--tpmstate", "dir="+filepath.Join(dir, tpmName), "--ctrl", "type=unixio,clientfd=3",
-		"--log", "level=1,file="+filepath.Join(dir, tpmLogName), "--terminate")
+	// The first of ExtraFiles is descriptor 3. Names are relative, for swtpm takes a comma in a path for its end.
+	cmd := exec.Command(swtpm, "socket", "--tpm2", "--tpmstate", "dir="+tpmName, "--ctrl", "type=unixio,clientfd=3",
+		"--log", "level=1,file="+tpmLogName, "--terminate")
+	cmd.Dir = dir
 	cmd.ExtraFiles = []*os.File{theirs}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true}
 	if err := ns.do(cmd.Start); err != nil {

@@ -197,7 +197,8 @@ func (v *Volumes) seal(ctx context.Context, device string, c metal.PlannedEncryp
 	for i, n := range c.PCRs {
 		registers[i] = strconv.Itoa(n)
 	}
-	_, err := v.tool(ctx, key, "systemd-cryptenroll", "--unlock-key-file=/dev/stdin", "--tpm2-device=auto", "--tpm2-pcrs="+strings.Join(registers, "+"), device)
+	// Not /dev/stdin: it is udev that makes that, and none runs here.
+	_, err := v.tool(ctx, key, "systemd-cryptenroll", "--unlock-key-file=/proc/self/fd/0", "--tpm2-device=auto", "--tpm2-pcrs="+strings.Join(registers, "+"), device)
 	if err != nil {
 		return fmt.Errorf("seal the key of %s to the TPM: %w", device, err)
 	}

@@ -129,7 +129,7 @@ func TestAPlanIsCarriedOutInOrder(t *testing.T) {
 		"mdadm --create /dev/md/md --run --force --quiet --homehost=any --metadata=1.2 --level=1 --uuid=U2 --raid-devices=2 --data-offset=1024K --bitmap=internal --size=524288K /dev/vda3 /dev/nvme0n1p2",
 		"wipefs --all --force /dev/md/md",
 		"cryptsetup luksFormat --batch-mode --type luks2 --uuid U3 --key-file - /dev/md/md",
-		"systemd-cryptenroll --unlock-key-file=/dev/stdin --tpm2-device=auto --tpm2-pcrs=7+11 /dev/md/md",
+		"systemd-cryptenroll --unlock-key-file=/proc/self/fd/0 --tpm2-device=auto --tpm2-pcrs=7+11 /dev/md/md",
 		"cryptsetup open --type luks2 --allow-discards --key-file - /dev/md/md secret",
 		"wipefs --all --force /dev/mapper/secret",
 		"lvm vgcreate --yes --force --physicalextentsize 4m vg /dev/mapper/secret",

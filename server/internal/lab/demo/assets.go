@@ -37,7 +37,7 @@ func Build(ctx context.Context, cache, programs, kind string, log *slog.Logger) 
 	default:
 		return a, metal.Errorf(metal.Invalid, "there is no image %q: tiny or debian", kind)
 	}
-	if a.Env, err = buildEnv(ctx, cache, programs); err != nil {
+	if a.Env, err = buildEnv(ctx, cache, programs, metal.AMD64); err != nil {
 		return a, err
 	}
 	a.ImageA, a.ImageB = filepath.Join(cache, kind+"-A.raw.zst"), filepath.Join(cache, kind+"-B.raw.zst")
@@ -49,9 +49,25 @@ func Build(ctx context.Context, cache, programs, kind string, log *slog.Logger) 
 	return a, nil
 }
 
+// BuildArm64 makes the assets for arm64 machines, or takes them out of the cache: the RAM environment, and the tiny system
+// as ImageA.
+func BuildArm64(ctx context.Context, cache, programs string) (a Assets, err error) {
+	if cache, err = filepath.Abs(cache); err != nil {
+		return a, err
+	}
+	if a.Env, err = buildEnv(ctx, cache, programs, metal.ARM64); err != nil {
+		return a, err
+	}
+	a.ImageA = filepath.Join(cache, "tiny-arm64.raw.zst")
+	return a, osimage.BuildTiny(ctx, osimage.Options{Out: a.ImageA, CacheDir: filepath.Join(cache, "images"), Arch: metal.ARM64})
+}
+
 // buildEnv has metald build the RAM environment, in a directory that is named for the agent in it and for more flags.
-func buildEnv(ctx context.Context, cache, programs string, flags ...string) (string, error) {
+func buildEnv(ctx context.Context, cache, programs string, arch metal.Arch, flags ...string) (string, error) {
 	agent := filepath.Join(programs, "metal-agent")
+	if arch == metal.ARM64 {
+		agent += "-arm64"
+	}
 	file, err := os.Open(agent)
 	if err != nil {
 		return "", fmt.Errorf("find metal-agent: %w", err)
@@ -66,7 +82,7 @@ func buildEnv(ctx context.Context, cache, programs string, flags ...string) (str
 		return dir, err
 	}
 	fresh := dir + ".new"
-	args := append([]string{"bootenv", "build", "-kernel", "cloud", "-agent", agent, "-out", fresh}, flags...)
+	args := append([]string{"bootenv", "build", "-arch", string(arch), "-kernel", "cloud", "-agent", agent, "-out", fresh}, flags...)
 	cmd := exec.CommandContext(ctx, filepath.Join(programs, "metald"), args...)
 	if out, err := cmd.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("build the RAM environment: %w: %s", err, out)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"path/filepath"
 
+	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/lab/osimage"
 )
 
@@ -18,7 +19,7 @@ func BuildRoot(ctx context.Context, cache, programs string) (a RootAssets, err e
 	if cache, err = filepath.Abs(cache); err != nil {
 		return a, err
 	}
-	if a.Env, err = buildEnv(ctx, cache, programs, "-tools"); err != nil {
+	if a.Env, err = buildEnv(ctx, cache, programs, metal.AMD64, "-tools"); err != nil {
 		return a, err
 	}
 	a.Root = filepath.Join(cache, "root.tar.zst")

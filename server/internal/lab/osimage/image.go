@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 
 	"github.com/klauspost/compress/zstd"
+
+	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
 
 const (
@@ -38,7 +40,7 @@ func produce(ctx context.Context, o Options, r recipe, out string) (err error) {
 	}
 	o.log().Info("making the disk image", "image", r.name)
 	raw := filepath.Join(work, "disk.img")
-	if err := assemble(ctx, root, raw, work, r.megabytes); err != nil {
+	if err := assemble(ctx, o, root, raw, work, r.megabytes); err != nil {
 		return err
 	}
 	packed := filepath.Join(work, "disk.img.zst")
@@ -68,8 +70,14 @@ menuentry "Linux %[1]s" {
 	return os.WriteFile(filepath.Join(root, "boot/grub/grub.cfg"), []byte(config), 0o644)
 }
 
-// assemble makes a disk image of a root directory: partition table, ESP, root file system, and GRUB for the BIOS.
-func assemble(ctx context.Context, root, raw, work string, megabytes int) error {
+// assemble makes a disk image of a root directory: partition table, ESP, root file system, and GRUB for the BIOS where
+// machines may have one.
+func assemble(ctx context.Context, o Options, root, raw, work string, megabytes int) error {
+	t := targetOf(o.Arch)
+	loaders, err := t.loaders(ctx, o.CacheDir, work)
+	if err != nil {
+		return err
+	}
 	if err := truncate(raw, megabytes); err != nil {
 		return err
 	}
@@ -82,22 +90,23 @@ start=%d, size=%d, type=L, name=root
 	if _, err := pipe(ctx, "", table, "sfdisk", "-q", raw); err != nil {
 		return err
 	}
-	if err := makeESP(ctx, raw, work); err != nil {
+	if err := makeESP(ctx, t, loaders, raw, work); err != nil {
 		return err
 	}
 	// The features that are left out are newer than some GRUBs that may have to read them.
-	_, err := output(ctx, "", "mkfs.ext4", "-q", "-F", "-L", "root", "-O", "^metadata_csum_seed,^orphan_file",
+	_, err = output(ctx, "", "mkfs.ext4", "-q", "-F", "-L", "root", "-O", "^metadata_csum_seed,^orphan_file",
 		"-E", fmt.Sprintf("offset=%d,lazy_itable_init=1,lazy_journal_init=1,root_owner=0:0", rootStart*mebibyte),
 		"-d", root, raw, fmt.Sprintf("%dM", megabytes-rootStart-1))
-	if err != nil {
+	if err != nil || t.arch != metal.AMD64 {
 		return err
 	}
 	return makeBIOS(ctx, raw, work)
 }
 
 // makeESP fills the EFI system partition: Debian's signed shim and GRUB at the removable path, which is what a
-// firmware without boot entries starts. The signed GRUB looks for its config in /EFI/debian.
-func makeESP(ctx context.Context, raw, work string) error {
+// firmware without boot entries starts. The signed GRUB looks for its config in /EFI/debian. loaders is the root that the
+// two are below.
+func makeESP(ctx context.Context, t target, loaders, raw, work string) error {
 	config := filepath.Join(work, "esp.cfg")
 	if err := os.WriteFile(config, []byte(efiConfig), 0o644); err != nil {
 		return err
@@ -111,8 +120,8 @@ func makeESP(ctx context.Context, raw, work string) error {
 		return err
 	}
 	for _, f := range [][2]string{
-		{"/usr/lib/shim/shimx64.efi.signed", "::/EFI/BOOT/BOOTX64.EFI"},
-		{"/usr/lib/grub/x86_64-efi-signed/grubx64.efi.signed", "::/EFI/BOOT/grubx64.efi"},
+		{filepath.Join(loaders, t.shim), "::/EFI/BOOT/" + t.loader},
+		{filepath.Join(loaders, t.signed), "::/EFI/BOOT/" + t.grub},
 		{config, "::/EFI/debian/grub.cfg"},
 	} {
 		if _, err := output(ctx, "", "mcopy", "-i", volume, f[0], f[1]); err != nil {

@@ -1,6 +1,7 @@
 // Package osimage builds the disk images that the virtual rack installs: a tiny system for every test run, and a
 // real Debian with cloud-init. Both boot by BIOS and UEFI (also with Secure Boot) and take their seed from a volume
-// labelled CIDATA. It needs Debian's tools and root, but neither mounts nor loop devices. amd64 only.
+// labelled CIDATA. It needs Debian's tools and root, but neither mounts nor loop devices. The tiny one is there for arm64
+// too.
 package osimage
 
 import (
@@ -9,6 +10,8 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+
+	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
 
 // generation is part of the cache key: it changes whenever the builder makes something else of the same packages.
@@ -20,7 +23,9 @@ type Options struct {
 	CacheDir string // packages, and earlier builds by what went into them
 	// Version is what VERSION in /etc/os-release says, so that two images can be told apart; empty means "A".
 	Version string
-	Log     *slog.Logger // may be nil
+	// Arch is metal.AMD64, which empty means too, or metal.ARM64, which BuildTiny alone knows.
+	Arch metal.Arch
+	Log  *slog.Logger // may be nil
 }
 
 func (o Options) version() string {
@@ -56,8 +61,12 @@ func BuildTiny(ctx context.Context, o Options) error {
 	if err != nil {
 		return err
 	}
+	name, t := "tiny", targetOf(o.Arch)
+	if t.foreign() {
+		name += "-" + string(t.arch)
+	}
 	return build(ctx, o, recipe{
-		name: "tiny", megabytes: 96, cmdline: "quiet console=tty0 console=ttyS0 net.ifnames=0",
+		name: name, megabytes: 96, cmdline: "quiet console=tty0 console=" + t.console + " net.ifnames=0",
 		packages: append([]string{kernelPackage, "busybox-static"}, tinyPackages()...), inputs: inputs, tree: tinyTree,
 	})
 }

@@ -41,22 +41,8 @@ func fetch(ctx context.Context, cacheDir string, packages ...string) ([]string, 
 	return files, nil
 }
 
-// unpack fetches packages and lays their files out below dir, without running their scripts.
-func unpack(ctx context.Context, cacheDir, dir string, packages ...string) error {
-	files, err := fetch(ctx, cacheDir, packages...)
-	if err != nil {
-		return err
-	}
-	for _, f := range files {
-		if _, err := output(ctx, "", "dpkg-deb", "-x", f, dir); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// unpackKernel lays the kernel out below dir and returns its release.
-func unpackKernel(ctx context.Context, cacheDir, dir string) (string, error) {
+// unpackKernel lays the host's own kind of kernel out below dir and returns its release.
+func unpackKernel(ctx context.Context, t target, cacheDir, dir string) (string, error) {
 	depends, err := output(ctx, "", "apt-cache", "depends", kernelPackage)
 	if err != nil {
 		return "", err
@@ -65,7 +51,7 @@ func unpackKernel(ctx context.Context, cacheDir, dir string) (string, error) {
 	if name == "" {
 		return "", fmt.Errorf("find the package behind %s: apt-cache names none; run apt-get update", kernelPackage)
 	}
-	if err := unpack(ctx, cacheDir, dir, name); err != nil {
+	if err := t.unpack(ctx, cacheDir, dir, name); err != nil {
 		return "", err
 	}
 	release := strings.TrimPrefix(name, "linux-image-")

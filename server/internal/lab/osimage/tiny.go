@@ -48,12 +48,12 @@ func tinyInputs() ([]string, error) {
 
 // tinyTree makes the tiny system's root below dir.
 func tinyTree(ctx context.Context, o Options, dir string) error {
-	packages := dir + ".packages"
-	kernel, err := unpackKernel(ctx, o.CacheDir, packages)
+	packages, t := dir+".packages", targetOf(o.Arch)
+	kernel, err := t.unpackKernel(ctx, o.CacheDir, packages)
 	if err != nil {
 		return err
 	}
-	if err := unpack(ctx, o.CacheDir, packages, append([]string{"busybox-static"}, tinyPackages()...)...); err != nil {
+	if err := t.unpack(ctx, o.CacheDir, packages, append([]string{"busybox-static"}, tinyPackages()...)...); err != nil {
 		return err
 	}
 	for _, d := range []string{"bin", "sbin", "usr/bin", "usr/sbin", "etc/dropbear", "proc", "sys", "dev", "run", "tmp", "root", "home/debian/.ssh", "boot", "var/log", "mnt"} {
@@ -73,16 +73,20 @@ func tinyTree(ctx context.Context, o Options, dir string) error {
 		}
 	}
 	return errors.Join(
-		applets(ctx, dir, busybox),
-		libraries(packages, dir),
+		applets(ctx, t, dir, busybox),
+		libraries(t, packages, dir),
 		scripts(dir, o.version()),
 		moduleFiles(ctx, packages, kernel, filepath.Join(dir, "lib/modules"), tinyModules()),
 		initramfs(ctx, packages, kernel, filepath.Join(dir, "boot/initrd.img-"+kernel)),
 	)
 }
 
-// applets links every command of busybox.
-func applets(ctx context.Context, dir, busybox string) error {
+// applets links every command of busybox. The host's own is asked where the other cannot be run: it is of the same
+// Debian.
+func applets(ctx context.Context, t target, dir, busybox string) error {
+	if t.foreign() {
+		busybox = "busybox"
+	}
 	list, err := output(ctx, "", busybox, "--list")
 	if err != nil {
 		return err
@@ -99,8 +103,8 @@ func applets(ctx context.Context, dir, busybox string) error {
 }
 
 // libraries copies the shared libraries that dropbear needs, and the loader.
-func libraries(packages, dir string) error {
-	const place = "lib/x86_64-linux-gnu"
+func libraries(t target, packages, dir string) error {
+	place := "lib/" + t.triplet
 	for _, l := range []string{"libc.so.6", "libtomcrypt.so.1", "libtommath.so.1", "libz.so.1", "libcrypt.so.1", "libgmp.so.10"} {
 		found, err := filepath.Glob(filepath.Join(packages, "*", place, l))
 		more, err2 := filepath.Glob(filepath.Join(packages, place, l))
@@ -114,10 +118,10 @@ func libraries(packages, dir string) error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(filepath.Join(dir, "lib64"), 0o755); err != nil {
+	if err := os.MkdirAll(filepath.Join(dir, filepath.Dir(t.linker)), 0o755); err != nil {
 		return err
 	}
-	return copyFile(filepath.Join(packages, place, "ld-linux-x86-64.so.2"), filepath.Join(dir, "lib64/ld-linux-x86-64.so.2"), 0o755)
+	return copyFile(filepath.Join(packages, place, filepath.Base(t.linker)), filepath.Join(dir, t.linker), 0o755)
 }
 
 // scripts lays out the embedded files.
