@@ -30,6 +30,14 @@ type Machine struct {
 	Generation   int64     `json:"generation" doc:"Rises with every change of spec"`
 }
 
+// Arch is the architecture that the machine has: as its firmware or agent said, before that as it was declared.
+func (m *Machine) Arch() Arch {
+	if m.Hardware.Arch != "" {
+		return m.Hardware.Arch
+	}
+	return m.Spec.Arch
+}
+
 // MachineSpec is what a person declares of a machine.
 type MachineSpec struct {
 	Name             string   `json:"name" doc:"Host name, one DNS label" pattern:"^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$"`

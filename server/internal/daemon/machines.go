@@ -42,7 +42,7 @@ func (b bootFacts) BootFacts(ctx context.Context, mac metal.MAC) (f boot.Facts, 
 		if err != nil {
 			return err
 		}
-		f = boot.Facts{Name: m.Spec.Name, State: m.State, Arch: m.Spec.Arch, KernelParameters: m.Spec.KernelParameters}
+		f = boot.Facts{Name: m.Spec.Name, State: m.State, Arch: m.Arch(), KernelParameters: m.Spec.KernelParameters}
 		f.WantsAgent, err = lifecycle.WantsAgent(tx, m)
 		return err
 	})

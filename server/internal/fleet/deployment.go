@@ -265,8 +265,8 @@ func check(tx *store.Tx, m *metal.Machine, spec metal.DeploymentSpec) (*metal.Im
 	if image.State != metal.ImageReady {
 		return nil, metal.Errorf(metal.Conflict, "cannot deploy image %s: it is %s; wait until it is ready", image.Name, image.State)
 	}
-	if image.Spec.Arch != "" && image.Spec.Arch != m.Spec.Arch {
-		return nil, metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image is for %s, the machine is %s", image.Name, m.Spec.Name, image.Spec.Arch, m.Spec.Arch)
+	if image.Spec.Arch != "" && image.Spec.Arch != m.Arch() {
+		return nil, metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image is for %s, the machine is %s", image.Name, m.Spec.Name, image.Spec.Arch, m.Arch())
 	}
 	if !boots(image, m.Hardware.BootMode) {
 		return nil, metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image boots on %v, the machine boots by %s", image.Name, m.Spec.Name, image.Spec.Boot, m.Hardware.BootMode)

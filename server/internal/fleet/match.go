@@ -19,8 +19,8 @@ func mismatch(m *metal.Machine, largest int64, c metal.Constraints) []string {
 	if slices.Contains(c.NotMachines, m.ID) || slices.Contains(c.NotMachines, m.Spec.Name) {
 		no("it is one of not_machines")
 	}
-	if c.Arch != "" && c.Arch != m.Spec.Arch {
-		no("architecture is %s, asked for %s", m.Spec.Arch, c.Arch)
+	if c.Arch != "" && c.Arch != m.Arch() {
+		no("architecture is %s, asked for %s", m.Arch(), c.Arch)
 	}
 	if c.BootMode != "" && c.BootMode != h.BootMode {
 		no("it boots by %s, asked for %s", h.BootMode, c.BootMode)

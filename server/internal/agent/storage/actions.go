@@ -2,7 +2,10 @@ package storage
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"strconv"
 	"strings"
 
@@ -191,15 +194,22 @@ func (v *Volumes) encrypt(ctx context.Context, a metal.StorageAction) error {
 	return v.Kernel.Await(ctx, v.devices[a.Name])
 }
 
+// unlockKey is the file among the tools that has a volume's key while it is sealed.
+const unlockKey = "unlock-key"
+
 // seal adds a key that only this machine's TPM gives out.
 func (v *Volumes) seal(ctx context.Context, device string, c metal.PlannedEncryption, key []byte) error {
 	registers := make([]string, len(c.PCRs))
 	for i, n := range c.PCRs {
 		registers[i] = strconv.Itoa(n)
 	}
-	// Not /dev/stdin: it is udev that makes that, and none runs here.
-	_, err := v.tool(ctx, key, "systemd-cryptenroll", "--unlock-key-file=/proc/self/fd/0", "--tpm2-device=auto", "--tpm2-pcrs="+strings.Join(registers, "+"), device)
-	if err != nil {
+	// It reads keys from nothing but a file in which it can seek: one in memory, as all of the tools are.
+	name := filepath.Join(v.Tools, unlockKey)
+	if err := os.WriteFile(name, key, 0o600); err != nil {
+		return fmt.Errorf("keep the key of %s for a moment: %w", device, err)
+	}
+	_, err := v.tool(ctx, nil, "systemd-cryptenroll", "--unlock-key-file=/"+unlockKey, "--tpm2-device=auto", "--tpm2-pcrs="+strings.Join(registers, "+"), device)
+	if err = errors.Join(err, os.Remove(name)); err != nil {
 		return fmt.Errorf("seal the key of %s to the TPM: %w", device, err)
 	}
 	return nil

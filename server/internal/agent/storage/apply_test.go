@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -21,6 +22,8 @@ type bench struct {
 	says  map[string]string // output by program
 	fails string            // a line that fails
 	input map[string]string
+	// unlocks are the keys that were in a file when a volume was sealed.
+	unlocks []string
 }
 
 func (b *bench) note(format string, args ...any) error {
@@ -48,7 +51,16 @@ func (b *bench) Run(_ context.Context, root string, input []byte, name string, a
 		}
 		b.input[line] = string(input)
 	}
-	if root != "/tools" {
+	for _, arg := range args {
+		if file, ok := strings.CutPrefix(arg, "--unlock-key-file="); ok { // which is there for no longer than this
+			key, err := os.ReadFile(filepath.Join(root, file))
+			if err != nil {
+				return "", err
+			}
+			b.unlocks = append(b.unlocks, string(key))
+		}
+	}
+	if filepath.Base(root) != "tools" {
 		line = root + ": " + line
 	}
 	return b.says[name], b.note("%s", line)
@@ -66,8 +78,12 @@ func (b *bench) Unmount(dir string) error { return b.note("unmount %s", filepath
 
 func options(t *testing.T, b *bench, p metal.StoragePlan) Options {
 	t.Helper()
+	tools := filepath.Join(t.TempDir(), "tools")
+	if err := os.Mkdir(tools, 0o700); err != nil {
+		t.Fatal(err)
+	}
 	return Options{
-		Plan: p, Keys: map[string]string{"root": "open sesame"}, Tools: "/tools", Target: filepath.Join(t.TempDir(), "target"), Sys: t.TempDir(),
+		Plan: p, Keys: map[string]string{"root": "open sesame"}, Tools: tools, Target: filepath.Join(t.TempDir(), "target"), Sys: t.TempDir(),
 		Disks:    []metal.Disk{{Name: "vda", Serial: "A", Bytes: 1 << 30}, {Name: "nvme0n1", Serial: "B", Bytes: 1 << 30}},
 		Programs: b, Kernel: b, Log: slog.New(slog.DiscardHandler), Progress: func(float64) {},
 	}
@@ -129,7 +145,7 @@ func TestAPlanIsCarriedOutInOrder(t *testing.T) {
 		"mdadm --create /dev/md/md --run --force --quiet --homehost=any --metadata=1.2 --level=1 --uuid=U2 --raid-devices=2 --data-offset=1024K --bitmap=internal --size=524288K /dev/vda3 /dev/nvme0n1p2",
 		"wipefs --all --force /dev/md/md",
 		"cryptsetup luksFormat --batch-mode --type luks2 --uuid U3 --key-file - /dev/md/md",
-		"systemd-cryptenroll --unlock-key-file=/proc/self/fd/0 --tpm2-device=auto --tpm2-pcrs=7+11 /dev/md/md",
+		"systemd-cryptenroll --unlock-key-file=/unlock-key --tpm2-device=auto --tpm2-pcrs=7+11 /dev/md/md",
 		"cryptsetup open --type luks2 --allow-discards --key-file - /dev/md/md secret",
 		"wipefs --all --force /dev/mapper/secret",
 		"lvm vgcreate --yes --force --physicalextentsize 4m vg /dev/mapper/secret",
@@ -149,8 +165,11 @@ func TestAPlanIsCarriedOutInOrder(t *testing.T) {
 	if diff := cmp.Diff(want, b.did); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
-	if len(b.input) != 3 {
-		t.Errorf("got %d programs with something to read; want the three that need the passphrase", len(b.input))
+	if len(b.input) != 2 || !slices.Equal(b.unlocks, []string{"open sesame"}) {
+		t.Errorf("got %d programs with something to read and %q in files; want two of the three that need the passphrase, and the third", len(b.input), b.unlocks)
+	}
+	if left, err := os.ReadDir(v.Tools); err != nil || len(left) > 0 {
+		t.Errorf("left among the tools: %v, %v; want no key", left, err)
 	}
 	for line, input := range b.input {
 		if input != "open sesame" || strings.Contains(line, "sesame") {
