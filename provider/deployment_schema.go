@@ -75,7 +75,7 @@ func deploymentInputs() map[string]schema.Attribute {
 		"kernel_parameters": text("Added to the kernel command line of the installed system. Default: none."),
 		"disk":              text("Name, serial number or WWN of the disk to overwrite. Default: the smallest one that the image fits on."),
 		"storage":           storageAttribute(),
-		"boot":              choice("How the machine gets into the installed system: `reboot`, or `kexec`, which skips the firmware. Default: `reboot`.", "reboot", "reboot", "kexec"),
+		"boot":              choice("How the machine gets into the system: `reboot`, `kexec`, which skips the firmware, or `memory`: a root archive then runs from memory, no disk is touched, and when the machine starts again the same system is put there anew. Default: `reboot`.", "reboot", "reboot", "kexec", "memory"),
 		"redeploy_on": schema.SetAttribute{
 			Optional: true, Computed: true, ElementType: types.StringType, Default: setdefault.StaticValue(redeployDefault()),
 			MarkdownDescription: "Fields whose change redeploys at once, out of `image`, `disk`, `trigger`, `hostname`, `ssh_keys`, `user_data`, `network`, `kernel_parameters`, `boot`, `storage`. " +

@@ -103,7 +103,7 @@ func withKey(attributes map[string]schema.Attribute) map[string]schema.Attribute
 	version := path.MatchRelative().AtParent().AtName("key_wo_version")
 	attributes["tpm2"] = yesOrNo("The machine's TPM 2.0 opens it; without a key, the server makes a recovery key and keeps it. Default: `false`, the key is asked for on the console at each start.")
 	attributes["pcrs"] = schema.ListAttribute{
-		Optional: true, ElementType: types.Int64Type, MarkdownDescription: "Registers of the TPM that have to be as at deployment. Default: `[7]`, the state of Secure Boot.",
+		Optional: true, ElementType: types.Int64Type, MarkdownDescription: "Registers of the TPM that have to be as they are in the RAM environment. Default: none, this machine opens it whatever it boots.",
 		Validators: []validator.List{listvalidator.ValueInt64sAre(int64validator.Between(0, 23))},
 	}
 	attributes["key_wo"] = schema.StringAttribute{

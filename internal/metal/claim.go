@@ -101,14 +101,23 @@ type DeploymentSpec struct {
 	Disk string `json:"disk,omitempty" doc:"Name, serial or WWN of the target disk; empty: the smallest one that fits"`
 	// Storage says what is made of the disks; nil leaves that to the image, or is one partition for a root archive.
 	Storage *StorageSpec `json:"storage,omitempty" doc:"What is made of the disks"`
-	// Boot is how the machine gets from the RAM environment into the installed system.
-	Boot string `json:"boot,omitempty" enum:"reboot,kexec" default:"reboot"`
+	// Boot is how the machine gets from the RAM environment into the system: one of the constants below.
+	Boot string `json:"boot,omitempty" doc:"reboot, kexec, or memory: a root archive then runs from memory, no disk is touched, and a restart begins afresh" enum:"reboot,kexec,memory" default:"reboot"`
 	// Trigger is any text; a change of it is a change of spec.
 	Trigger string `json:"trigger,omitempty" doc:"Any text: a change asks for a redeployment where redeploy_on has trigger"`
 	// RedeployOn lists the fields whose change redeploys at once; others are stored and wait.
 	RedeployOn []string `json:"redeploy_on,omitempty" doc:"Fields whose change redeploys; default image, disk and trigger"`
 	Protected  bool     `json:"protected,omitempty" doc:"Refuse every redeployment"`
 }
+
+// Ways into a deployed system.
+const (
+	BootReboot = "reboot" // through the firmware
+	BootKexec  = "kexec"  // by kexec, where that works
+	// BootMemory has a root archive run from memory, by its own kernel. What it writes is gone when the machine starts
+	// again: then the same deployment is put there anew. No disk is touched.
+	BootMemory = "memory"
+)
 
 // Impact is what applying a spec would do to a machine that runs.
 type Impact struct {

@@ -98,7 +98,7 @@ type StorageLogicalVolume struct {
 // an identity that changes with it is part of this. With TPM2 and no key, the server makes a recovery key of its own.
 type StorageEncryption struct {
 	TPM2  bool   `json:"tpm2,omitempty" doc:"Opened by the machine's TPM 2.0; otherwise the key is asked for on the console at each boot"`
-	PCRs  []int  `json:"pcrs,omitempty" doc:"Registers of the TPM that have to be as at deployment; default 7, the state of Secure Boot" maxItems:"24"`
+	PCRs  []int  `json:"pcrs,omitempty" doc:"Registers of the TPM that have to be as they are in the RAM environment; default none: this machine opens it, whatever it boots" maxItems:"24"`
 	KeyID string `json:"key_id,omitempty" doc:"Changes with the key; set by the server, empty where no key was given"`
 	// Random makes a new key at each start: for swap, whose content nobody wants back.
 	Random bool `json:"random,omitempty" doc:"A new key at each start, for swap only"`

@@ -93,6 +93,9 @@ func (e *PlannedEncryption) opener() string {
 	case e.Random:
 		return "a new key at each start"
 	case e.TPM2:
+		if len(e.PCRs) == 0 {
+			return "the TPM"
+		}
 		var list []string
 		for _, r := range e.PCRs {
 			list = append(list, strconv.Itoa(r))

@@ -1,4 +1,4 @@
-# Everything but /boot is encrypted. The TPM opens it as long as Secure Boot is as it was; the key opens it otherwise.
+# Everything but /boot is encrypted. The machine's TPM opens it; the key does otherwise.
 variable "disk_key" {
   type      = string
   sensitive = true

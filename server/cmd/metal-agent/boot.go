@@ -15,6 +15,7 @@ import (
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent"
+	"github.com/metalform/terraform-provider-metal/server/internal/agent/install"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/module"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/network"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/pid1"
@@ -46,6 +47,17 @@ func boot() {
 		log.Error("start again", "error", err)
 	}
 	// The end of the first process makes the kernel panic, and panicking it restarts the machine.
+}
+
+// enterSystem goes over to a system that runs from memory. Where that does not work the machine starts again after a
+// minute.
+func enterSystem() {
+	err := install.EnterSystem(os.Environ())
+	fmt.Fprintln(os.Stderr, "metal-start: the system cannot be started, the machine starts again in a minute:", err)
+	time.Sleep(time.Minute)
+	if err := (pid1.Control{}).Restart(); err != nil {
+		fmt.Fprintln(os.Stderr, "metal-start: start again:", err)
+	}
 }
 
 // guarded turns a panic into an error.

@@ -61,4 +61,5 @@ type leaving struct{ quit func() }
 
 func (l leaving) Restart() error           { l.quit(); return nil }
 func (l leaving) PowerOff() error          { l.quit(); return nil }
+func (l leaving) StartLoaded() error       { l.quit(); return nil }
 func (l leaving) SetClock(time.Time) error { return nil }

@@ -30,11 +30,19 @@ func (i installer) Install(ctx context.Context, in agentapi.Install, disks []met
 	if i.programs.Start == nil {
 		return errTryingOut()
 	}
-	return install.Run(ctx, install.Options{
+	o := install.Options{
 		Install: in, Arch: metal.Arch(runtime.GOARCH), Disks: disks, Archive: archive, Dir: "/run/tools", Sys: "/sys",
 		Tools:    func(ctx context.Context) (io.ReadCloser, error) { return i.tools(ctx, metal.Arch(runtime.GOARCH)) },
 		Programs: &i.programs, Kernel: storage.Real{}, Load: loadFrom, Log: i.log, Progress: progress,
-	})
+	}
+	if !in.Memory {
+		return install.Run(ctx, o)
+	}
+	cmdline, err := os.ReadFile("/proc/cmdline")
+	if err != nil {
+		return err
+	}
+	return install.InMemory(ctx, o, "/proc/self/exe", string(cmdline))
 }
 
 // loadFrom loads modules that the tools brought.

@@ -1,6 +1,7 @@
 // Command metal-agent is the first process of the RAM environment (/init). It brings the machine on the network,
 // says hello to metald, and does the steps it is given: inventory, erase, write, restart.
 //
+// Under the name metal-start it is the first process of a system that runs from memory, until it goes over to that.
 // Under the name modprobe it loads a kernel module, for the kernel itself. As an ordinary process it can be tried out
 // with -server and -token: it then reports the inventory of the machine it runs on and refuses every other step.
 package main
@@ -25,6 +26,7 @@ import (
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/hardware"
+	"github.com/metalform/terraform-provider-metal/server/internal/agent/install"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/inventory"
 	"github.com/metalform/terraform-provider-metal/server/internal/agent/program"
 	"github.com/metalform/terraform-provider-metal/server/internal/agentapi"
@@ -40,6 +42,8 @@ func main() {
 			fmt.Fprintln(os.Stderr, "modprobe:", err)
 			os.Exit(1)
 		}
+	case filepath.Base(os.Args[0]) == install.StartProgram && os.Getpid() == 1:
+		enterSystem()
 	case os.Getpid() == 1:
 		boot()
 	default:

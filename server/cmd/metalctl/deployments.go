@@ -103,7 +103,7 @@ func (a *app) deploymentsCreate() *cobra.Command {
 	flags.StringVar(&body.KernelParameters, "kernel-parameters", "", "added to the installed system's kernel command line")
 	flags.StringVar(&body.Disk, "disk", "", "name, serial or WWN of the disk to overwrite; default: the smallest that fits")
 	storage.add(cmd)
-	flags.StringVar(&body.Boot, "boot", "", "how to get into the system: reboot or kexec")
+	flags.StringVar(&body.Boot, "boot", "", "how to get into the system: reboot, kexec, or memory to run a root archive without touching a disk")
 	flags.StringVar(&body.Network.Mode, "network", "", "static or dhcp")
 	flags.BoolVar(&body.Protected, "protected", false, "refuse every redeployment")
 	if err := cmd.MarkFlagRequired("image"); err != nil {

@@ -107,6 +107,8 @@ type Written struct {
 type Reboot struct {
 	// Kexec starts the installed system's kernel without going through the firmware.
 	Kexec bool `json:"kexec"`
+	// Loaded starts what StepInstall left loaded in memory, and goes before Kexec.
+	Loaded bool `json:"loaded,omitempty"`
 	// Disk is what StepWrite reported, for kexec.
 	Disk string `json:"disk,omitempty"`
 	// KernelParameters are added to the installed system's own on kexec.

@@ -13,10 +13,13 @@ import (
 // Install asks to lay disks out, unpack a root archive on them, and make it start. The archive is a tar or a squashfs:
 // the agent sees which.
 type Install struct {
-	Plan        metal.StoragePlan `json:"plan"`
-	Digest      string            `json:"digest"`       // SHA-256 of the archive without its compression, hex
-	RawBytes    int64             `json:"raw_bytes"`    // size of that
-	StoredBytes int64             `json:"stored_bytes"` // size of the stream
+	Plan metal.StoragePlan `json:"plan"`
+	// Memory asks for a system that runs from memory instead: Plan and Keys are empty, no disk is touched, and
+	// Reboot.Loaded starts it.
+	Memory      bool   `json:"memory,omitempty"`
+	Digest      string `json:"digest"`       // SHA-256 of the archive without its compression, hex
+	RawBytes    int64  `json:"raw_bytes"`    // size of that
+	StoredBytes int64  `json:"stored_bytes"` // size of the stream
 	// Files are written over what the archive holds and over what follows from the plan (fstab, crypttab,
 	// mdadm.conf): path without a leading slash to content.
 	Files map[string]string `json:"files,omitempty"`

@@ -17,6 +17,8 @@ type Facts struct {
 	WantsAgent       bool
 	Arch             metal.Arch
 	KernelParameters string
+	// Memory says that the machine's system runs from memory: when it starts again, it has none.
+	Memory bool
 	// Installer is what a boot profile has for this machine; nil: no profile is for it.
 	Installer *Installer
 }
@@ -53,6 +55,8 @@ func PlanFor(f Facts) Plan {
 		return Plan{Arch: arch, Installer: f.Installer, Why: "installing by boot profile " + f.Installer.Profile}
 	case f.Name == "":
 		ram.Why = "unknown machine: enlisting"
+	case f.Memory:
+		ram.Why = fmt.Sprintf("%s is %s, and its system runs from memory: putting it there anew", f.Name, f.State)
 	case f.State == metal.New:
 		ram.Why = f.Name + " is new: booting the RAM environment"
 	default:

@@ -43,7 +43,10 @@ func (b bootFacts) BootFacts(ctx context.Context, mac metal.MAC) (f boot.Facts, 
 			return err
 		}
 		f = boot.Facts{Name: m.Spec.Name, State: m.State, Arch: m.Arch(), KernelParameters: m.Spec.KernelParameters}
-		f.WantsAgent, err = lifecycle.WantsAgent(tx, m)
+		if f.WantsAgent, err = lifecycle.WantsAgent(tx, m); err != nil {
+			return err
+		}
+		f.Memory, err = lifecycle.RunsFromMemory(tx, m)
 		return err
 	})
 	return f, err

@@ -242,6 +242,11 @@ func plan(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body api.Deployme
 	if impact.Action == "deploy" {
 		impact.Erases = erases(m, spec)
 	}
+	if impact.Action == "store" && spec.Boot == metal.BootMemory && spec.Boot != d.Spec.Boot { // not only when it is taken up
+		if _, err := check(tx, m, spec); err != nil {
+			return metal.Impact{}, spec, nil, nil, err
+		}
+	}
 	return impact, spec, keys, image, nil
 }
 
@@ -270,6 +275,12 @@ func check(tx *store.Tx, m *metal.Machine, spec metal.DeploymentSpec) (*metal.Im
 	}
 	if !boots(image, m.Hardware.BootMode) {
 		return nil, metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image boots on %v, the machine boots by %s", image.Name, m.Spec.Name, image.Spec.Boot, m.Hardware.BootMode)
+	}
+	if spec.Boot == metal.BootMemory {
+		if err := checkMemory(m, spec, image); err != nil {
+			return nil, err
+		}
+		return image, checkKeys(tx, spec)
 	}
 	largest, err := largestDisk(tx, m.ID)
 	if err != nil {
@@ -302,7 +313,7 @@ func checkKeys(tx *store.Tx, spec metal.DeploymentSpec) error {
 func finish(body api.DeploymentBody, storedSHA string) (metal.DeploymentSpec, error) {
 	spec := body.DeploymentSpec
 	if spec.Boot == "" {
-		spec.Boot = "reboot"
+		spec.Boot = metal.BootReboot
 	}
 	if spec.Network.Mode == "" {
 		spec.Network.Mode = "static"

@@ -68,7 +68,7 @@ func keepsData(s *metal.StorageSpec) bool {
 
 // describeLayout says what would be made of the disks; nothing where that is left to the image and the agent.
 func describeLayout(tx *store.Tx, m *metal.Machine, d *metal.Deployment, spec metal.DeploymentSpec, image *metal.Image) ([]string, error) {
-	if spec.Storage == nil && image.Spec.Kind != metal.ImageRoot {
+	if spec.Boot == metal.BootMemory || spec.Storage == nil && image.Spec.Kind != metal.ImageRoot {
 		return nil, nil
 	}
 	plan, err := layoutOf(tx, m, d, spec, image)
@@ -186,6 +186,11 @@ func preview(tx *store.Tx, m *metal.Machine, body api.DeploymentBody) (metal.Imp
 	if m.AllocationID == "" {
 		impact.Problem = "machine " + m.Spec.Name + " is nobody's; claim it first (metal_allocation)"
 	}
+	if spec.Boot == metal.BootMemory {
+		if err := checkMemory(m, spec, image); err != nil {
+			return impact, err
+		}
+	}
 	if err = checkNetwork(tx, m, spec.Network); err == nil {
 		impact.Storage, err = describeLayout(tx, m, &metal.Deployment{ID: "preview", MachineID: m.ID}, spec, image)
 	}
@@ -219,9 +224,11 @@ func planned(tx *store.Tx, m *metal.Machine, d *metal.Deployment, spec metal.Dep
 	return lines, err
 }
 
-// erases says in words what a deployment overwrites.
+// erases says in words what a deployment overwrites; nothing where it runs from memory.
 func erases(m *metal.Machine, spec metal.DeploymentSpec) string {
 	switch {
+	case spec.Boot == metal.BootMemory:
+		return ""
 	case spec.Storage != nil:
 		return "the disks of machine " + m.Spec.Name + " that storage names"
 	case spec.Disk != "":

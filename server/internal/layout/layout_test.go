@@ -76,7 +76,7 @@ func TestEveryLayoutIsResolvedForItsDisks(t *testing.T) {
 			metal.StorageSpec{Layout: "flat", Disk: one, Swap: "1GiB", Encryption: &metal.StorageEncryption{TPM2: true}}, metal.BIOS, []string{
 				"disk1 is /dev/sdb (40 GiB, QEMU SSD/1, serial S2): overwritten",
 				"disk1 partition 1 bios-disk1: 1 MiB", "disk1 partition 2 boot: 1 GiB", "disk1 partition 3 swap-luks: 1 GiB", "disk1 partition 4 root-luks: 37.99 GiB",
-				"encrypted volume swap: on swap-luks, opened by a new key at each start", "encrypted volume root: on root-luks, opened by the TPM (PCR 7)",
+				"encrypted volume swap: on swap-luks, opened by a new key at each start", "encrypted volume root: on root-luks, opened by the TPM",
 				"ext4 on boot, mounted on /boot", "ext4 on root, mounted on /", "boot loader for BIOS on disk1",
 			}},
 		"LVM": {metal.StorageSpec{Layout: "lvm", Disk: one, RootSize: "10GiB", Swap: "1GiB"}, metal.BIOS, []string{

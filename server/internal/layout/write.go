@@ -58,9 +58,6 @@ func (g *graph) action(d *device) (metal.StorageAction, bool) {
 		if !e.Random {
 			e.Key, e.KeyID, a.UUID = d.key, d.encrypt.KeyID, identity(id, "luks", d.name)
 		}
-		if e.TPM2 && len(e.PCRs) == 0 {
-			e.PCRs = []int{7}
-		}
 		a.Encryption = e
 	}
 	return a, true

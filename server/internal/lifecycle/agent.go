@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -17,6 +18,9 @@ const (
 	enlistStep = "enlist" // the inventory of a machine that nobody asked about
 	restStep   = "rest"   // power-off of a machine that was ready for long
 )
+
+// errRestarted says that the machine runs from memory, and has no system any more.
+var errRestarted = errors.New("the machine started again")
 
 // An Enlister adds a machine that nobody declared, in the caller's transaction.
 type Enlister func(tx *store.Tx, h agentapi.Hello) (*metal.Machine, error)
@@ -118,6 +122,12 @@ func (e *Engine) Next(ctx context.Context, machineID string, wait time.Duration)
 			s, idleFor, err = e.nextStep(tx, machineID)
 			return err
 		})
+		if errors.Is(err, errRestarted) {
+			if err := e.restart(ctx, machineID); err != nil {
+				return nil, err
+			}
+			continue
+		}
 		left := end.Sub(e.cfg.Now())
 		if err != nil || s != nil || left <= 0 {
 			return s, err
@@ -153,6 +163,11 @@ func (e *Engine) nextStep(tx *store.Tx, machineID string) (s *agentapi.Step, idl
 		}
 		s, err := e.handOut(tx, m, open, w)
 		return s, 0, err
+	}
+	if memory, err := RunsFromMemory(tx, m); err != nil {
+		return nil, 0, err
+	} else if memory {
+		return nil, 0, errRestarted
 	}
 	if m.State == metal.New && m.Hardware.CPUs == 0 {
 		return &agentapi.Step{ID: enlistStep, Kind: agentapi.StepInventory}, 0, nil

@@ -17,12 +17,15 @@ func (e *Engine) installStep(tx *store.Tx, v view) (agentapi.Step, error) {
 		return agentapi.Step{}, err
 	}
 	d.Spec = *v.w.Spec
-	plan, err := e.cfg.Layout(tx, v.m, d)
-	if err != nil {
-		return agentapi.Step{}, err
+	memory := v.w.Spec.Boot == metal.BootMemory
+	var plan metal.StoragePlan
+	if !memory {
+		if plan, err = e.cfg.Layout(tx, v.m, d); err != nil {
+			return agentapi.Step{}, err
+		}
 	}
 	return agentapi.Step{Kind: agentapi.StepInstall, Install: &agentapi.Install{
-		Plan: plan, Digest: v.w.Content.Digest, RawBytes: v.w.Content.RawBytes, StoredBytes: v.w.Content.StoredBytes,
+		Plan: plan, Memory: memory, Digest: v.w.Content.Digest, RawBytes: v.w.Content.RawBytes, StoredBytes: v.w.Content.StoredBytes,
 		KernelParameters: v.w.Spec.KernelParameters,
 	}}, nil
 }

@@ -74,7 +74,11 @@ func writeImage(ctx context.Context, j *job) error {
 	}
 	return j.update(ctx, func(tx *store.Tx, v view) error {
 		v.w.Written = &written
-		return note(tx, v.op, fmt.Sprintf("wrote %s in %s", written.Disk.Name, (time.Duration(written.WriteMillis)*time.Millisecond).Round(10*time.Millisecond)))
+		what := "wrote " + written.Disk.Name
+		if v.w.Spec.Boot == metal.BootMemory {
+			what = "loaded the system into memory"
+		}
+		return note(tx, v.op, fmt.Sprintf("%s in %s", what, (time.Duration(written.WriteMillis)*time.Millisecond).Round(10*time.Millisecond)))
 	})
 }
 
@@ -117,9 +121,9 @@ func startSystem(ctx context.Context, j *job) error {
 		return err
 	}
 	ask := agentapi.Step{Kind: agentapi.StepReboot, Reboot: &agentapi.Reboot{
-		Kexec: w.Spec.Boot == "kexec", Disk: w.Written.Disk.Name, KernelParameters: w.Spec.KernelParameters,
+		Kexec: w.Spec.Boot == metal.BootKexec, Loaded: w.Spec.Boot == metal.BootMemory, Disk: w.Written.Disk.Name, KernelParameters: w.Spec.KernelParameters,
 	}}
-	if !byHand(m) && !ask.Reboot.Kexec && w.Ask == nil {
+	if !byHand(m) && !ask.Reboot.Kexec && !ask.Reboot.Loaded && w.Ask == nil {
 		if err := j.e.bootOnce(ctx, m, metal.BootDisk); err != nil {
 			if err := j.log(ctx, "the BMC was not told to boot from disk (%v): the boot server will send the machine there", err); err != nil {
 				return err

@@ -80,6 +80,15 @@ func findKernels(boot fs.FS) ([]kernel, error) {
 	return kernels, nil
 }
 
+// NewestKernel returns the name of the newest kernel of a system, whose /boot is given. Without one the error is Invalid.
+func NewestKernel(boot fs.FS) (string, error) {
+	kernels, err := findKernels(boot)
+	if err != nil {
+		return "", err
+	}
+	return kernels[0].Image, nil
+}
+
 // compareReleases compares kernel releases: runs of digits as numbers, all else as text.
 func compareReleases(a, b string) int {
 	for a != "" && b != "" {

@@ -1,6 +1,7 @@
 package disk
 
 import (
+	"bufio"
 	"compress/gzip"
 	"context"
 	"errors"
@@ -125,14 +126,33 @@ func load(fsys fs.FS, entry bootcfg.Entry, extraParams string) error {
 	return unix.KexecFileLoad(int(kernel.Fd()), int(initrd.Fd()), args, 0)
 }
 
+// LoadSystem loads a kernel of fsys with the initramfs that pack writes, both of which it keeps in memory, to be started
+// by kexec. What pack reads from fsys may be gone afterwards.
+func LoadSystem(fsys fs.FS, kernel, args string, pack func(io.Writer) error) error {
+	image, err := inMemory(fsys, kernel)
+	if err != nil {
+		return err
+	}
+	defer image.Close()
+	initramfs, err := memoryFile()
+	if err != nil {
+		return err
+	}
+	defer initramfs.Close()
+	buffered := bufio.NewWriterSize(initramfs, 1<<20)
+	if err := errors.Join(pack(buffered), buffered.Flush()); err != nil {
+		return err
+	}
+	return unix.KexecFileLoad(int(image.Fd()), int(initramfs.Fd()), args, 0)
+}
+
 // inMemory copies files, one behind the other as a boot loader does with several initramfs, to a file that does not
 // need the disk any more. A kernel that is gzip as a whole, as on arm64, is unpacked: the kernel does not do that.
 func inMemory(fsys fs.FS, names ...string) (*os.File, error) {
-	fd, err := unix.MemfdCreate("metal-kexec", unix.MFD_CLOEXEC)
+	out, err := memoryFile()
 	if err != nil {
 		return nil, err
 	}
-	out := os.NewFile(uintptr(fd), "kexec")
 	for _, name := range names {
 		if err := copyInto(out, fsys, name); err != nil {
 			out.Close()
@@ -140,6 +160,14 @@ func inMemory(fsys fs.FS, names ...string) (*os.File, error) {
 		}
 	}
 	return out, nil
+}
+
+func memoryFile() (*os.File, error) {
+	fd, err := unix.MemfdCreate("metal-kexec", unix.MFD_CLOEXEC)
+	if err != nil {
+		return nil, err
+	}
+	return os.NewFile(uintptr(fd), "kexec"), nil
 }
 
 func copyInto(out io.Writer, fsys fs.FS, name string) error {

@@ -31,11 +31,13 @@ type Disks interface {
 	Kexec(ctx context.Context, path, parameters string) error
 }
 
-// Control restarts the machine and sets its clock. Restart and PowerOff first write out what is in memory, and return
+// Control restarts the machine and sets its clock. Restart, PowerOff and StartLoaded first write out what is in memory, and return
 // only when they failed.
 type Control interface {
 	Restart() error
 	PowerOff() error
+	// StartLoaded starts the kernel that was loaded before.
+	StartLoaded() error
 	SetClock(t time.Time) error
 }
 
@@ -149,6 +151,9 @@ func (m *Machine) Write(ctx context.Context, w agentapi.Write, progress func(flo
 // Reboot leaves the RAM environment. Where kexec does not work the firmware's way is taken, which leads to the same
 // system, later.
 func (m *Machine) Reboot(ctx context.Context, r agentapi.Reboot) error {
+	if r.Loaded {
+		return m.Control.StartLoaded()
+	}
 	if r.Kexec {
 		err := m.Disks.Kexec(ctx, m.device(r.Disk), r.KernelParameters)
 		m.Log.Warn("kexec did not work, restarting through the firmware", "disk", r.Disk, "error", err)

@@ -281,4 +281,5 @@ type fakeControl struct{ did string }
 
 func (c *fakeControl) Restart() error           { c.did = "restart"; return nil }
 func (c *fakeControl) PowerOff() error          { c.did = "power off"; return nil }
+func (c *fakeControl) StartLoaded() error       { c.did = "start what is loaded"; return nil }
 func (c *fakeControl) SetClock(time.Time) error { c.did = "clock"; return nil }

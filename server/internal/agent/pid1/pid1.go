@@ -70,6 +70,15 @@ func (Control) PowerOff() error {
 	return nil
 }
 
+// StartLoaded starts the kernel that kexec_file_load(2) was given.
+func (Control) StartLoaded() error {
+	unix.Sync()
+	if err := unix.Reboot(unix.LINUX_REBOOT_CMD_KEXEC); err != nil {
+		return fmt.Errorf("start the loaded system: %w", err)
+	}
+	return nil
+}
+
 // SetClock sets the system's clock. The hardware's clock is the installed system's business.
 func (Control) SetClock(t time.Time) error {
 	tv := unix.NsecToTimeval(t.UnixNano())
