@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"path"
 	"regexp"
 	"sync"
 	"testing"
@@ -49,6 +50,7 @@ type Machine struct {
 	mute   bool                                 // its installed system never calls back
 	first  []string                             // what it says of its first boot, in this order
 	disk   int64                                // bytes of its disk
+	memory int64                                // bytes
 	boots  int
 	steps  []agentapi.StepKind
 	seed   map[string]string // of the system on its disk
@@ -60,7 +62,7 @@ func (s *Server) NewMachine(t testing.TB, n int) *Machine {
 	t.Helper()
 	m := &Machine{
 		MAC: metal.MAC(fmt.Sprintf("52:54:00:77:00:%02x", n)), server: s, log: slog.New(slog.NewTextHandler(io.Discard, nil)),
-		refuse: map[agentapi.StepKind]*metal.Failure{}, uuid: fmt.Sprintf("00000000-0000-4000-8000-0000000000%02x", n), disk: 8 << 30,
+		refuse: map[agentapi.StepKind]*metal.Failure{}, uuid: fmt.Sprintf("00000000-0000-4000-8000-0000000000%02x", n), disk: 8 << 30, memory: 8 << 30,
 	}
 	m.BMCFake = &bmctest.Fake{OnPowerOn: func(bmctest.Boot) { m.powerOn() }, OnPowerOff: m.powerOff, OnReset: func(bmctest.Boot) { m.powerOff(); m.powerOn() }}
 	conn, err := net.ListenPacket("udp", "127.0.0.1:0")
@@ -109,6 +111,9 @@ func (m *Machine) SilenceBMC() { m.IPMI.SetFaults(bmctest.Faults{Silent: true}) 
 
 // SetDisk makes the disk another one, of that many bytes. The server learns of it with the next inventory.
 func (m *Machine) SetDisk(bytes int64) { m.mu.Lock(); m.disk = bytes; m.mu.Unlock() }
+
+// SetMemory changes the memory, in bytes. The server learns of it with the next inventory.
+func (m *Machine) SetMemory(bytes int64) { m.mu.Lock(); m.memory = bytes; m.mu.Unlock() }
 
 // Mend ends every fault that the methods above, and those of its BMC, have made.
 func (m *Machine) Mend() {
@@ -274,7 +279,7 @@ func (m *Machine) agent(ctx context.Context, token string) (disk bool) {
 			m.mu.Lock()
 			m.boots++
 			m.mu.Unlock()
-			return m.BMCFake.NextBoot().Device == metal.BootDisk
+			return s.Reboot.Loaded || m.BMCFake.NextBoot().Device == metal.BootDisk
 		case s.Kind == agentapi.StepPowerOff:
 			m.leave(ctx)
 		}
@@ -302,7 +307,7 @@ func (m *Machine) do(s *agentapi.Step) agentapi.Result {
 	switch s.Kind {
 	case agentapi.StepInventory:
 		output = metal.Inventory{
-			Arch: metal.AMD64, BootMode: metal.BIOS, CPU: metal.CPU{Threads: 4, Cores: 4, Sockets: 1}, Memory: metal.Memory{Bytes: 8 << 30},
+			Arch: metal.AMD64, BootMode: metal.BIOS, CPU: metal.CPU{Threads: 4, Cores: 4, Sockets: 1}, Memory: metal.Memory{Bytes: m.memory},
 			SMBIOS: metal.SMBIOS{Vendor: "Metalform", Product: "Simulated", UUID: m.uuid, Serial: "SN-" + string(m.MAC)},
 			Disks:  []metal.Disk{disk}, NICs: []metal.NIC{{Name: "eth0", MAC: m.MAC, Carrier: true, Boot: true}},
 		}
@@ -312,6 +317,12 @@ func (m *Machine) do(s *agentapi.Step) agentapi.Result {
 	case agentapi.StepWrite:
 		m.seed = s.Write.Seed
 		output = agentapi.Written{Disk: disk, WriteMillis: 1}
+	case agentapi.StepInstall:
+		m.seed = map[string]string{}
+		for name, content := range s.Install.Files {
+			m.seed[path.Base(name)] = content
+		}
+		output = agentapi.Written{WriteMillis: 1}
 	default:
 		return r
 	}

@@ -124,7 +124,7 @@ func writeSystem(ctx context.Context, w io.Writer, dir string, program []byte) e
 		if err := out.WriteRecord(record); err != nil {
 			return fmt.Errorf("%s: %w", name, err)
 		}
-		if e.Type().IsRegular() {
+		if e.Type().IsRegular() && record.NLink == 1 { // a file with more names is told by all of them
 			return os.Remove(at)
 		}
 		return nil
