@@ -117,6 +117,9 @@ func warn(impact metal.Impact, machine string, plan *deploymentResourceModel) di
 			fmt.Sprintf("%s\n\nChanged: %s. Set redeploy_protection to false first, or take these fields out of redeploy_on.", sentence(impact.Problem), changes))
 	case impact.Problem != "":
 		diags.AddWarning("The server would refuse this change of "+machine+" now", sentence(impact.Problem))
+	case impact.Action == impactDeploy && plan.Boot.ValueString() == metal.BootMemory:
+		diags.AddWarning(machine+" will be given a new system in memory",
+			fmt.Sprintf("Applying this redeploys the machine, because of: %s. What its system has in memory is lost; no disk is touched. Until the new system is up, the machine is down.", orElse(changes, "its last deployment did not end well")))
 	case impact.Action == impactDeploy:
 		disk := orElse(impact.Erases, "its disk")
 		diags.AddWarning(machine+" will be erased and reinstalled",

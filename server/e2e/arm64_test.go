@@ -1,7 +1,6 @@
 package e2e_test
 
 import (
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -15,9 +14,6 @@ import (
 // TestAnArm64MachineLives takes one through its life: it enlists by the PXE of its firmware, is adopted, commissioned,
 // deployed, logged in to, and given back.
 func TestAnArm64MachineLives(t *testing.T) {
-	if os.Getenv("METAL_NIGHTLY") == "" {
-		t.Skip("another processor is emulated, which takes minutes: METAL_NIGHTLY=1 runs it, and so does make nightly")
-	}
 	need(t, "qemu-system-aarch64")
 	assets, err := demo.BuildArm64(t.Context(), cache(t), programs(t))
 	if err != nil {
