@@ -55,7 +55,7 @@ func TestASystemRunsFromMemory(t *testing.T) {
 		t.Helper()
 		d = g.deployed(t, d)
 		for command, want := range map[string]string{
-			"hostname": "n1", "findmnt -no TARGET,FSTYPE /": "/ rootfs", "sudo blkid -p -o value -s PTTYPE /dev/vda": "", "test -e /home/debian/mark && echo there": "",
+			"hostname": "n1", "findmnt -rno TARGET,FSTYPE /": "/ rootfs", "sudo blkid -p -o value -s PTTYPE /dev/vda": "", "test -e /home/debian/mark && echo there": "",
 			"cat /proc/1/comm": "systemd", "test -e /sysroot && echo there": "", "ls /lib/modules | grep -cx $(uname -r)": "1",
 		} {
 			if got := g.login(t, d, "{ "+command+"; } || true"); got != want && !(strings.HasSuffix(want, "rootfs") && got == "/ tmpfs") {
