@@ -34,6 +34,7 @@ func TestCommandLine(t *testing.T) {
 		"an apply outlives the server that is killed in the middle": killedServer,
 		"examples that need no real hardware are applied":           appliedExamples,
 		"a whole network is applied and destroyed at once":          appliedNetwork,
+		"every operating system is applied and planned again":       appliedSystems,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -51,7 +51,7 @@ func arguments(dir string) string {
 func exampleDirs(t *testing.T) []string {
 	t.Helper()
 	var dirs []string
-	for _, pattern := range []string{"resources/*", "data-sources/*", "modules/*", "storage/*", "network-config/*", "network", "provider"} {
+	for _, pattern := range []string{"resources/*", "data-sources/*", "modules/*", "storage/*", "network-config/*", "os/*", "network", "provider"} {
 		found, err := filepath.Glob(filepath.Join(examplesDir, pattern))
 		if err != nil || len(found) == 0 {
 			t.Fatalf("got no examples for %s (%v)", pattern, err)

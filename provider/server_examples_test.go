@@ -1,6 +1,8 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -37,7 +39,8 @@ func appliedExamples(t *testing.T, p *program) {
 	module := func(dir string) string { return strings.NewReplacer("/", "_", "-", "_").Replace(dir) }
 	applied := []string{"module.instance"}
 	dirs := slices.DeleteFunc(exampleDirs(t), func(dir string) bool {
-		return slices.Contains(more, dir) || strings.HasPrefix(dir, "storage/") || strings.HasPrefix(dir, "network-config/") // disks and NICs that one machine has not
+		return slices.Contains(more, dir) || strings.HasPrefix(dir, "storage/") || strings.HasPrefix(dir, "network-config/") || // disks and NICs that one machine has not
+			strings.HasPrefix(dir, "os/") // a machine each
 	})
 	for _, dir := range dirs {
 		if strings.HasPrefix(dir, "resources/") {
@@ -89,4 +92,41 @@ func appliedNetwork(t *testing.T, p *program) {
 			t.Errorf("after the destroy: got subnet %s; want none of the example's", s.Name)
 		}
 	}
+}
+
+// appliedSystems applies the example of each operating system, with a stand-in for its image, plans nothing after it,
+// and destroys it.
+func appliedSystems(t *testing.T, p *program) {
+	r := startRack(t)
+	var root, machines strings.Builder
+	var systems, all []string // a claim takes any machine, so that each example has to wait for all
+	for i, dir := range exampleDirs(t) {
+		name, ok := strings.CutPrefix(dir, "os/")
+		if !ok {
+			continue
+		}
+		systems, all = append(systems, name), append(all, "metal_machine.for-"+name)
+		machines.WriteString(machine("for-"+name, r.server.NewMachine(t, 100+i), servertest.BMCPassword, ""))
+	}
+	if len(systems) < 7 {
+		t.Fatalf("got the systems %v; want all that the guide tells of", systems)
+	}
+	for _, name := range systems {
+		argument := fmt.Sprintf("image_source = %q", r.image(t, name, name))
+		if name == "esxi" {
+			sum := sha256.Sum256(servertest.Disk(name))
+			argument = fmt.Sprintf("mboot = { source = %q, sha256 = %q }", r.image(t, name, name), hex.EncodeToString(sum[:]))
+		}
+		fmt.Fprintf(&root, "module %q {\n  source = \"./%s\"\n  %s\n  depends_on = [%s]\n}\n", name, name, argument, strings.Join(all, ", "))
+	}
+	w := newWorkspace(t, p, r.config(machines.String()+root.String()))
+	for _, name := range systems {
+		copyDir(t, filepath.Join(examplesDir, "os", name), filepath.Join(w.dir, name))
+		write(t, filepath.Join(w.dir, name, "required.tf"), requirement)
+	}
+	w.terraform("get", "-no-color")
+	w.terraform("apply", "-auto-approve", "-no-color")
+	w.wants(w.terraform("plan", "-no-color"), "No changes")
+	w.terraform("destroy", "-auto-approve", "-no-color")
+	r.wantNone(t)
 }
