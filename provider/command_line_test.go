@@ -35,6 +35,8 @@ func TestCommandLine(t *testing.T) {
 		"examples that need no real hardware are applied":           appliedExamples,
 		"a whole network is applied and destroyed at once":          appliedNetwork,
 		"every operating system is applied and planned again":       appliedSystems,
+		"every layout of disks and network is applied":              appliedLayouts,
+		"every network of a deployment is applied":                  appliedNetworkConfigs,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
+	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/servertest"
 )
 
@@ -123,6 +124,92 @@ func appliedSystems(t *testing.T, p *program) {
 	for _, name := range systems {
 		copyDir(t, filepath.Join(examplesDir, "os", name), filepath.Join(w.dir, name))
 		write(t, filepath.Join(w.dir, name, "required.tf"), requirement)
+	}
+	w.terraform("get", "-no-color")
+	w.terraform("apply", "-auto-approve", "-no-color")
+	w.wants(w.terraform("plan", "-no-color"), "No changes")
+	w.terraform("destroy", "-auto-approve", "-no-color")
+	r.wantNone(t)
+}
+
+// manyDisks is a machine on which every example of disks can be: solid state and rotating ones, and a TPM.
+func manyDisks(inv *metal.Inventory) {
+	disk := func(name, bus, model, serial string, gigabytes int64, rotational bool) metal.Disk {
+		return metal.Disk{Name: name, Bus: bus, Model: model, Serial: serial, Bytes: gigabytes * 1e9, BlockSize: 512, Rotational: rotational}
+	}
+	inv.BootMode, inv.TPM, inv.Memory.Bytes = metal.UEFI, "2.0", 64<<30
+	inv.Disks = []metal.Disk{
+		disk("nvme0n1", "nvme", "Micron 7450", "N1", 960, false),
+		disk("sda", "sata", "SAMSUNG PM883", "S4XANX0N123456", 480, false), disk("sdb", "sata", "SAMSUNG PM883", "S2", 480, false),
+		disk("sdc", "sata", "TOSHIBA MG07", "H1", 2000, true), disk("sdd", "sata", "TOSHIBA MG07", "H2", 2000, true),
+		disk("sde", "sata", "TOSHIBA MG07", "H3", 2000, true), disk("sdf", "sata", "TOSHIBA MG07", "H4", 2000, true),
+	}
+}
+
+// appliedLayouts applies the example of each layout of disks.
+func appliedLayouts(t *testing.T, p *program) {
+	r := startRack(t)
+	write(t, filepath.Join(r.server.Images, "root.tar"), string(servertest.Root()))
+	appliedKind(t, p, r, "storage/", fmt.Sprintf(`
+		resource "metal_image" "needed" {
+			name    = "debian-13-root"
+			source  = %q
+			kind    = "root"
+			reports = true
+		}
+	`, filepath.Join(r.server.Images, "root.tar")), func(box *servertest.Machine, _ string) { box.Shape(manyDisks) })
+}
+
+// appliedNetworkConfigs applies the example of each network of a deployment.
+func appliedNetworkConfigs(t *testing.T, p *program) {
+	r := startRack(t)
+	appliedKind(t, p, r, "network-config/", fmt.Sprintf(`
+		resource "metal_image" "needed" {
+			name       = "debian-13"
+			source     = %q
+			reports    = true
+			depends_on = [metal_subnet.storage]
+		}
+		resource "metal_subnet" "storage" {
+			name = "storage"
+			cidr = "10.99.0.0/24"
+		}
+	`, r.image(t, "disk", "disk")), func(box *servertest.Machine, dir string) {
+		if filepath.Base(dir) == "dual-stack" {
+			box.MAC = "52:54:00:12:34:56" // as the example has it
+			return
+		}
+		box.Shape(func(inv *metal.Inventory) {
+			inv.NICs = append(inv.NICs, metal.NIC{Name: "eno2", MAC: "52:54:00:78:00:01", Carrier: true})
+		})
+	})
+}
+
+// appliedKind applies the examples below a folder, one after the other around a machine each, plans nothing after it, and
+// destroys all. needed declares metal_image.needed, and what else they refer to; shape makes the machine of an example.
+func appliedKind(t *testing.T, p *program, r *rack, kind, needed string, shape func(box *servertest.Machine, dir string)) {
+	t.Helper()
+	var config strings.Builder
+	config.WriteString(needed)
+	var dirs []string
+	before := "metal_image.needed"
+	for i, dir := range exampleDirs(t) {
+		if !strings.HasPrefix(dir, kind) {
+			continue
+		}
+		dirs = append(dirs, dir)
+		name := filepath.Base(dir)
+		box := r.server.NewMachine(t, 150+i)
+		shape(box, dir)
+		config.WriteString(machine("for-"+name, box, servertest.BMCPassword, "depends_on = ["+before+"]"))
+		// The claim takes any machine: there is but this one that is free.
+		fmt.Fprintf(&config, "module %q {\n  source = \"./%s\"\n  depends_on = [metal_machine.for-%s]\n%s}\n", name, name, name, arguments(dir))
+		before = "module." + name
+	}
+	w := newWorkspace(t, p, r.config(config.String()))
+	for _, dir := range dirs {
+		copyDir(t, filepath.Join(examplesDir, dir), filepath.Join(w.dir, filepath.Base(dir)))
+		write(t, filepath.Join(w.dir, filepath.Base(dir), "required.tf"), requirement)
 	}
 	w.terraform("get", "-no-color")
 	w.terraform("apply", "-auto-approve", "-no-color")

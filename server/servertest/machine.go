@@ -51,6 +51,7 @@ type Machine struct {
 	first  []string                             // what it says of its first boot, in this order
 	disk   int64                                // bytes of its disk
 	memory int64                                // bytes
+	shape  func(*metal.Inventory)               // changes what it has; nil: nothing
 	boots  int
 	steps  []agentapi.StepKind
 	seed   map[string]string // of the system on its disk
@@ -114,6 +115,29 @@ func (m *Machine) SetDisk(bytes int64) { m.mu.Lock(); m.disk = bytes; m.mu.Unloc
 
 // SetMemory changes the memory, in bytes. The server learns of it with the next inventory.
 func (m *Machine) SetMemory(bytes int64) { m.mu.Lock(); m.memory = bytes; m.mu.Unlock() }
+
+// Shape changes what the machine has, in the inventories from now on.
+func (m *Machine) Shape(change func(*metal.Inventory)) { m.mu.Lock(); m.shape = change; m.mu.Unlock() }
+
+// inventory is what it has.
+func (m *Machine) inventory() metal.Inventory {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.have(metal.Disk{})
+}
+
+// have is what it has, with a disk. The caller holds mu.
+func (m *Machine) have(disk metal.Disk) metal.Inventory {
+	inv := metal.Inventory{
+		Arch: metal.AMD64, BootMode: metal.BIOS, CPU: metal.CPU{Threads: 4, Cores: 4, Sockets: 1}, Memory: metal.Memory{Bytes: m.memory},
+		SMBIOS: metal.SMBIOS{Vendor: "Metalform", Product: "Simulated", UUID: m.uuid, Serial: "SN-" + string(m.MAC)},
+		Disks:  []metal.Disk{disk}, NICs: []metal.NIC{{Name: "eth0", MAC: m.MAC, Carrier: true, Boot: true}},
+	}
+	if m.shape != nil {
+		m.shape(&inv)
+	}
+	return inv
+}
 
 // Mend ends every fault that the methods above, and those of its BMC, have made.
 func (m *Machine) Mend() {
@@ -227,7 +251,7 @@ func (m *Machine) agent(ctx context.Context, token string) (disk bool) {
 	hello := agentapi.Hello{
 		Token: token, BootID: fmt.Sprintf("%s-%d", m.MAC, m.Boots()), BootMAC: m.MAC, MACs: []metal.MAC{m.MAC},
 		SMBIOS: metal.SMBIOS{UUID: m.uuid, Serial: "SN-" + string(m.MAC), Vendor: "Metalform", Product: "Simulated"},
-		Arch:   metal.AMD64, BootMode: metal.BIOS, Version: "simulated",
+		Arch:   metal.AMD64, BootMode: m.inventory().BootMode, Version: "simulated",
 	}
 	greeted := false
 	results := map[string]agentapi.Result{}
@@ -306,11 +330,7 @@ func (m *Machine) do(s *agentapi.Step) agentapi.Result {
 	var output any
 	switch s.Kind {
 	case agentapi.StepInventory:
-		output = metal.Inventory{
-			Arch: metal.AMD64, BootMode: metal.BIOS, CPU: metal.CPU{Threads: 4, Cores: 4, Sockets: 1}, Memory: metal.Memory{Bytes: m.memory},
-			SMBIOS: metal.SMBIOS{Vendor: "Metalform", Product: "Simulated", UUID: m.uuid, Serial: "SN-" + string(m.MAC)},
-			Disks:  []metal.Disk{disk}, NICs: []metal.NIC{{Name: "eth0", MAC: m.MAC, Carrier: true, Boot: true}},
-		}
+		output = m.have(disk)
 	case agentapi.StepErase:
 		m.seed = nil
 		output = []metal.DiskWiped{{Name: disk.Name, Serial: disk.Serial, Bytes: disk.Bytes, Method: "simulated", Sampled: 64, Result: metal.WipeVerified}}

@@ -1,8 +1,6 @@
 package servertest_test
 
 import (
-	"archive/tar"
-	"bytes"
 	"os"
 	"path/filepath"
 	"slices"
@@ -19,16 +17,8 @@ import (
 // rootArchive imports a root archive.
 func rootArchive(t *testing.T, s *servertest.Server, name string) {
 	t.Helper()
-	var archive bytes.Buffer
-	w := tar.NewWriter(&archive)
-	for _, dir := range []string{"etc/", "usr/"} {
-		must(t, w.WriteHeader(&tar.Header{Name: dir, Mode: 0o755, Typeflag: tar.TypeDir}))
-	}
-	must(t, w.WriteHeader(&tar.Header{Name: "etc/hostname", Mode: 0o644, Size: 5}))
-	must(t, second(w.Write([]byte("none\n"))))
-	must(t, w.Close())
 	source := filepath.Join(s.Images, name+".tar")
-	must(t, os.WriteFile(source, archive.Bytes(), 0o600))
+	must(t, os.WriteFile(source, servertest.Root(), 0o600))
 	must(t, second(s.Client.PutImage(t.Context(), api.PutImageRequest{
 		ByName: api.ByName{Name: name}, Body: metal.ImageSpec{Source: source, Kind: metal.ImageRoot, Reports: true},
 	})))

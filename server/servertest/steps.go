@@ -1,6 +1,7 @@
 package servertest
 
 import (
+	"archive/tar"
 	"bytes"
 	"context"
 	"fmt"
@@ -115,6 +116,21 @@ func Disk(text string) []byte {
 	copy(disk[446+8:], []byte{8, 0, 0, 0, 0xf8, 7, 0, 0}) // from sector 8 on, 2040 sectors
 	disk[510], disk[511] = 0x55, 0xaa
 	return bytes.Clone(disk)
+}
+
+// Root returns a root archive, a tar that no machine could start.
+func Root() []byte {
+	var archive bytes.Buffer
+	w := tar.NewWriter(&archive)
+	for _, dir := range []string{"etc/", "usr/", "boot/"} {
+		if err := w.WriteHeader(&tar.Header{Name: dir, Mode: 0o755, Typeflag: tar.TypeDir}); err != nil {
+			panic(err) // it is written to memory
+		}
+	}
+	if err := w.Close(); err != nil {
+		panic(err)
+	}
+	return archive.Bytes()
 }
 
 // Allocate claims a machine.
