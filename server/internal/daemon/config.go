@@ -56,6 +56,8 @@ type Boot struct {
 	Env     string   `hcl:"environments,optional"`
 	// Secure serves UEFI machines by shim and GRUB, which run with Secure Boot on or off, instead of by iPXE.
 	Secure bool `hcl:"secure_boot,optional"`
+	// KernelParameters are for every RAM environment, before those of the machine.
+	KernelParameters string `hcl:"kernel_parameters,optional"`
 }
 
 // Service is one that can be turned off.

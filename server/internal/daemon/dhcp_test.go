@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/insomniacslk/dhcp/dhcpv4"
 
+	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/dhcp"
 	"github.com/metalform/terraform-provider-metal/server/internal/store"
@@ -273,7 +274,7 @@ func TestNobodyGetsTheRelayAgentsAddress(t *testing.T) {
 func TestAMachineInABootLoopRaisesAnEvent(t *testing.T) {
 	r := newRig(t)
 	m := r.declare(t, "node-1", firstMAC)
-	facts := bootFacts{r.db, r.engine}
+	facts := bootFacts{r.db, r.engine, ""}
 	for _, mac := range []metal.MAC{firstMAC, "52:54:00:00:00:99"} { // the second is nobody's
 		if err := facts.Looping(t.Context(), mac, 6); err != nil {
 			t.Fatal(err)
@@ -281,5 +282,22 @@ func TestAMachineInABootLoopRaisesAnEvent(t *testing.T) {
 	}
 	if events := r.events(t, "machine")[1:]; len(events) != 1 || events[0].Subject != m.ID { // after that of its declaration
 		t.Errorf("got %+v; want one event of the machine", events)
+	}
+}
+
+func TestKernelParametersOfTheServerAreForEveryMachine(t *testing.T) {
+	r := newRig(t)
+	m := r.declare(t, "node-1", firstMAC)
+	spec := m.Spec
+	spec.KernelParameters = "nomodeset"
+	if _, err := r.fleet.UpdateMachine(t.Context(), api.UpdateMachineRequest{ByID: api.ByID{ID: m.ID}, Body: api.MachineBody{MachineSpec: spec}}); err != nil {
+		t.Fatal(err)
+	}
+	facts := bootFacts{r.db, r.engine, "console=ttyS1,115200"}
+	for mac, want := range map[metal.MAC]string{firstMAC: "console=ttyS1,115200 nomodeset", "52:54:00:00:00:99": "console=ttyS1,115200"} {
+		f, err := facts.BootFacts(t.Context(), mac)
+		if err != nil || f.KernelParameters != want {
+			t.Errorf("%s: got %q, %v; want %q", mac, f.KernelParameters, err, want)
+		}
 	}
 }

@@ -97,7 +97,7 @@ func serveTFTP() error {
 func (r *rig) serveFiles(t *testing.T, ns netns.Space) *netns.Output {
 	t.Helper()
 	files, requests := boot.Files{Loaders: []string{"/usr/lib/ipxe"}, Env: filepath.Join(t.TempDir(), "none")}, &netns.Output{}
-	handler := boot.NewHandler(bootFacts{r.db, r.engine}, nil, files, func(*http.Request) string { return r.bootURL }, r.logger)
+	handler := boot.NewHandler(bootFacts{r.db, r.engine, ""}, nil, files, func(*http.Request) string { return r.bootURL }, r.logger)
 	web := &http.Server{Handler: http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
 		io.WriteString(requests, q.Method+" "+q.URL.Path+"?"+q.URL.RawQuery+"\n") // iPXE writes the colons of a MAC as %3A
 		handler.ServeHTTP(w, q)

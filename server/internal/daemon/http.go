@@ -73,7 +73,7 @@ func (d *Daemon) listen(ctx context.Context) (err error) {
 // serveBoot puts the boot server together.
 func (d *Daemon) serveBoot(files boot.Files) {
 	mux := http.NewServeMux()
-	mux.Handle("/boot/", boot.NewHandler(bootFacts{d.db, d.engine}, installers{d.fleet, d.bootFiles}, files, d.bootURLOf, d.log))
+	mux.Handle("/boot/", boot.NewHandler(bootFacts{d.db, d.engine, d.cfg.Boot.KernelParameters}, installers{d.fleet, d.bootFiles}, files, d.bootURLOf, d.log))
 	mux.Handle("/agent/v1/", agentapi.NewHandler(agents{d.engine, d.fleet}, d.images, d.log))
 	mux.HandleFunc("POST /phone-home/{operation}/{token}", phoneHome(d.engine))
 	mux.HandleFunc("POST /phone-home/{operation}/{token}"+metadata.FirstBootPath, firstBoot(d.engine))

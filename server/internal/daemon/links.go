@@ -185,7 +185,7 @@ func (d *Daemon) openTFTP(ctx context.Context) error {
 	}
 	serve := func(ours netip.Addr) tftp.Open {
 		return boot.TFTP{
-			Known: bootFacts{d.db, d.engine}, Files: boot.Files{Loaders: d.cfg.Boot.Loaders, Env: d.cfg.Boot.Env}, Base: d.bootURLAt(ours), Log: d.log,
+			Known: bootFacts{d.db, d.engine, d.cfg.Boot.KernelParameters}, Files: boot.Files{Loaders: d.cfg.Boot.Loaders, Env: d.cfg.Boot.Env}, Base: d.bootURLAt(ours), Log: d.log,
 		}.Open
 	}
 	listen := func(ctx context.Context, addr netip.Addr) (*udp.Conn, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/netip"
 	"path/filepath"
+	"strings"
 	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
@@ -31,18 +32,20 @@ func (a agents) Hello(ctx context.Context, h agentapi.Hello) (agentapi.Session, 
 type bootFacts struct {
 	db *store.DB
 	*lifecycle.Engine
+	parameters string // of every RAM environment's kernel
 }
 
 func (b bootFacts) BootFacts(ctx context.Context, mac metal.MAC) (f boot.Facts, err error) {
 	err = b.db.Read(ctx, func(tx *store.Tx) error {
 		m, err := tx.MachineByMAC(mac)
 		if metal.CodeOf(err) == metal.NotFound {
+			f.KernelParameters = b.parameters
 			return nil
 		}
 		if err != nil {
 			return err
 		}
-		f = boot.Facts{Name: m.Spec.Name, State: m.State, Arch: m.Arch(), KernelParameters: m.Spec.KernelParameters}
+		f = boot.Facts{Name: m.Spec.Name, State: m.State, Arch: m.Arch(), KernelParameters: strings.TrimSpace(b.parameters + " " + m.Spec.KernelParameters)}
 		if f.WantsAgent, err = lifecycle.WantsAgent(tx, m); err != nil {
 			return err
 		}

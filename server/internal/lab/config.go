@@ -113,8 +113,8 @@ func (c Config) Validate() error {
 		return metal.Errorf(metal.Invalid, "%d machines: a lab has 1 to %d", c.Machines, maxMachines)
 	case c.Arch != metal.AMD64 && c.Arch != metal.ARM64:
 		return metal.Errorf(metal.Invalid, "architecture %q: it is %s or %s", c.Arch, metal.AMD64, metal.ARM64)
-	case c.Arch == metal.ARM64 && (c.Firmware != metal.UEFI || c.HTTPBoot || c.SecureBoot):
-		return metal.Errorf(metal.Invalid, "machines with %s: choose firmware %s, without HTTP boot and Secure Boot", metal.ARM64, metal.UEFI)
+	case c.Arch == metal.ARM64 && (c.Firmware != metal.UEFI || c.HTTPBoot):
+		return metal.Errorf(metal.Invalid, "machines with %s: choose firmware %s, without HTTP boot", metal.ARM64, metal.UEFI)
 	case c.Firmware != metal.BIOS && c.Firmware != metal.UEFI:
 		return metal.Errorf(metal.Invalid, "firmware %q: it is %s or %s", c.Firmware, metal.BIOS, metal.UEFI)
 	case c.BMC != IPMI && c.BMC != Redfish:

@@ -41,6 +41,9 @@ func findHost(c Config) (host, error) {
 	}
 	pkg := "ovmf"
 	switch {
+	case c.SecureBoot && c.Arch == metal.ARM64:
+		pkg = "qemu-efi-aarch64"
+		places = []ovmf{{"/usr/share/AAVMF/AAVMF_CODE.ms.fd", "/usr/share/AAVMF/AAVMF_VARS.ms.fd"}} // Debian, Ubuntu; as the next
 	case c.SecureBoot:
 		places = []ovmf{ // with Microsoft's keys enrolled
 			{"/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"},               // Debian, Ubuntu
@@ -96,7 +99,7 @@ func qemuArgs(c Config, h host, i int, m Machine, first metal.BootDevice) []stri
 			"-drive", "if=pflash,unit=0,format=raw,readonly=on,file="+quote(h.ovmf.code),
 			"-drive", "if=pflash,unit=1,format=raw,file="+nvramName)
 	}
-	if c.SecureBoot {
+	if c.SecureBoot && c.Arch == metal.AMD64 {
 		// Only the firmware in system management mode may write its variables, or the keys would be anybody's.
 		args = append(args, "-global", "driver=cfi.pflash01,property=secure,value=on")
 	}
