@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -11,16 +12,28 @@ import (
 	"github.com/metalform/terraform-provider-metal/server/internal/lab/demo"
 )
 
-// TestAnArm64MachineLives takes one through its life: it enlists by the PXE of its firmware, is adopted, commissioned,
-// deployed, logged in to, and given back.
-func TestAnArm64MachineLives(t *testing.T) {
-	need(t, "qemu-system-aarch64")
+func TestAnArm64MachineLives(t *testing.T) { arm64Life(t, false) }
+
+// TestAnArm64MachineLivesWithSecureBoot has firmware that runs only what Microsoft's keys vouch for.
+func TestAnArm64MachineLivesWithSecureBoot(t *testing.T) {
+	if os.Getenv("METAL_NIGHTLY") == "" {
+		t.Skip("another processor is emulated once more, which takes minutes: METAL_NIGHTLY=1 runs it, and so does make nightly")
+	}
+	arm64Life(t, true)
+}
+
+// arm64Life takes a machine through its life: it enlists by the PXE of its firmware, is adopted, commissioned, deployed,
+// logged in to, reset, and given back.
+func arm64Life(t *testing.T, secure bool) {
+	t.Helper()
+	need(t, "qemu-system-aarch64", "curl")
 	assets, err := demo.BuildArm64(t.Context(), cache(t), programs(t))
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := raiseWith(t, lab.Config{Arch: metal.ARM64, Firmware: metal.UEFI, BMC: lab.Redfish, MemoryMiB: 1024, CPUs: 2}, assets.Env,
-		filepath.Dir(assets.ImageA), `boot = "4m"`, `report = "5m"`)
+	g := raiseWith(t, lab.Config{
+		Arch: metal.ARM64, Firmware: metal.UEFI, SecureBoot: secure, BMC: lab.Redfish, MemoryMiB: 1024, CPUs: 2,
+	}, assets.Env, filepath.Dir(assets.ImageA), `boot = "4m"`, `report = "5m"`)
 	if err := g.Lab.Act(t.Context(), g.node.Name, lab.PowerOn); err != nil {
 		t.Fatal(err)
 	}
@@ -31,7 +44,13 @@ func TestAnArm64MachineLives(t *testing.T) {
 	if h := m.Hardware; m.State != metal.New || h.Arch != metal.ARM64 || h.BootMode != metal.UEFI || h.Serial != g.node.Serial || h.Disks != 1 || h.CPUs != 2 {
 		t.Errorf("enlisted: got %s, %+v; want a new machine of arm64", m.State, h)
 	}
-	m = g.commission(t, g.declare(t, "n1").ID)
+	m = g.declare(t, "n1")
+	spec := m.Spec // from the next boot on, the kernel's own word for Secure Boot is for the console
+	spec.KernelParameters = "loglevel=7"
+	if m, err = g.Client.UpdateMachine(t.Context(), api.UpdateMachineRequest{ByID: api.ByID{ID: m.ID}, Body: api.MachineBody{MachineSpec: spec}}); err != nil {
+		t.Fatal(err)
+	}
+	m = g.commission(t, m.ID)
 	for name, arch := range map[string]metal.Arch{"a": metal.ARM64, "pc": metal.AMD64} {
 		image, err := g.Client.PutImage(t.Context(), api.PutImageRequest{
 			ByName: api.ByName{Name: name}, Body: metal.ImageSpec{Source: assets.ImageA, Arch: arch, Reports: true},
@@ -56,9 +75,13 @@ func TestAnArm64MachineLives(t *testing.T) {
 	if got := g.login(t, d, "uname -m; hostname"); got != "aarch64\nn1" {
 		t.Errorf("logged in: got %q; want aarch64 and n1", got)
 	}
+	g.wantRedfishReset(t, d) // then it comes back by GRUB from the network
 	op, err := g.Client.DeleteAllocation(t.Context(), api.DeleteAllocationRequest{ByID: api.ByID{ID: "web"}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	g.ended(t, op.ID)
+	if said := strings.Contains(g.console(t), "secureboot: Secure boot enabled"); said != secure {
+		t.Errorf("the RAM environment's kernel says that Secure Boot is on: got %t; want %t", said, secure)
+	}
 }

@@ -72,17 +72,8 @@ func TestASystemRunsFromMemoryAndComesBackAfterARestart(t *testing.T) {
 	// Locked or not: the machine is to be what it was.
 	must(t, second(s.Client.LockMachine(t.Context(), api.LockRequest{ByID: byID(m.ID), Body: api.LockBody{Locked: true}})))
 	must(t, box.BMCFake.Reset(t.Context()))
-	var again metal.Machine
-	for end := time.Now().Add(2 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		again, err = s.Client.GetMachine(t.Context(), api.GetMachineRequest{ByID: byID(m.ID)})
-		must(t, err)
-		if again.OperationID != m.OperationID && again.Settled {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatalf("restarted: got %s, operation %s; want the system to be put there anew", again.State, again.OperationID)
-		}
-	}
+	next(t, s, m)
+	again := s.Settled(t, m.ID)
 	op, err := s.Client.GetOperation(t.Context(), api.GetOperationRequest{ByID: api.ByID{ID: again.OperationID}})
 	must(t, err)
 	if again.State != metal.Deployed || again.DeploymentID != d.ID || op.Kind != metal.OpDeploy || !strings.Contains(strings.Join(op.LogTail, "\n"), "n1 started again") {
@@ -101,6 +92,136 @@ func TestASystemRunsFromMemoryAndComesBackAfterARestart(t *testing.T) {
 	must(t, err)
 	if op := s.Await(t, release); op.Status != metal.OpDone {
 		t.Errorf("release: got %s, %+v; want it done", op.Status, op.Failure)
+	}
+}
+
+// next waits until an operation began after the last one on m, and returns it.
+func next(t *testing.T, s *servertest.Server, m metal.Machine) metal.Operation {
+	t.Helper()
+	for end := time.Now().Add(2 * time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		now, err := s.Client.GetMachine(t.Context(), api.GetMachineRequest{ByID: byID(m.ID)})
+		must(t, err)
+		if now.OperationID == m.OperationID {
+			continue
+		}
+		op, err := s.Client.GetOperation(t.Context(), api.GetOperationRequest{ByID: byID(now.OperationID)})
+		must(t, err)
+		return op
+	}
+	t.Fatalf("no operation began after %s; want the system to be put into memory anew", m.OperationID)
+	return metal.Operation{}
+}
+
+func TestNoDiskIsWrittenByARestart(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t)
+	s.Image(t, "disk", true)
+	rootArchive(t, s, "root")
+	box := s.NewMachine(t, 1)
+	m := s.Commission(t, s.Declare(t, "n1", box).ID)
+	s.Allocate(t, "web", metal.AllocationSpec{})
+	d, err := s.Client.CreateDeployment(t.Context(), fromMemory(m.ID, "root", nil))
+	must(t, err)
+	m = s.Settled(t, m.ID)
+	put := func(spec metal.DeploymentSpec) error {
+		_, err := s.Client.UpdateDeployment(t.Context(), api.UpdateDeploymentRequest{ByID: byID(d.ID), Body: api.DeploymentBody{DeploymentSpec: spec}})
+		return err
+	}
+	err = put(metal.DeploymentSpec{Image: "root", Boot: metal.BootMemory, Disk: "vda"})
+	if metal.CodeOf(err) != metal.Invalid || !strings.Contains(err.Error(), "leave storage and disk out") {
+		t.Errorf("a disk: got %v; want it refused", err)
+	}
+	// Both changes wait for somebody who asks for a redeployment.
+	must(t, put(metal.DeploymentSpec{Image: "disk", Boot: metal.BootReboot, RedeployOn: []string{"trigger"}}))
+	must(t, box.BMCFake.Reset(t.Context()))
+	op := s.Await(t, next(t, s, m))
+	if op.Status != metal.OpDone || !strings.Contains(strings.Join(op.LogTail, "\n"), "loaded the system into memory") {
+		t.Errorf("restarted: got %s, %+v, %q; want what ran to run again", op.Status, op.Failure, op.LogTail)
+	}
+	if steps := box.Steps(); slices.Contains(steps, agentapi.StepWrite) {
+		t.Errorf("steps: got %v; want nothing written", steps)
+	}
+	d, err = s.Client.GetDeployment(t.Context(), api.GetDeploymentRequest{ByID: byID(d.ID)})
+	must(t, err)
+	if d.Applied == nil || d.Applied.Image != "root" || !slices.Equal(d.PendingChanges, []string{"boot", "image"}) {
+		t.Errorf("got %+v, pending %v; want the changes to wait on", d.Applied, d.PendingChanges)
+	}
+}
+
+func TestASystemThatIsLostBeforeItCallsBackIsPutIntoMemoryAnew(t *testing.T) {
+	t.Parallel()
+	s := servertest.Start(t, servertest.WithConfig("limits {\n boots = 2\n}\n"))
+	rootArchive(t, s, "root")
+	for i, test := range []struct {
+		name   string
+		losses int
+		want   metal.State
+		log    string
+	}{
+		{"the power fails once", 1, metal.Deployed, "the machine started again before its system called back"},
+		{"the power fails each time", 2, metal.FailedDeployment, "the system was put into memory 2 times"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			box := s.NewMachine(t, i+1)
+			m := s.Commission(t, s.Declare(t, "lost"+string(rune('a'+i)), box).ID)
+			a := s.Allocate(t, m.Spec.Name, metal.AllocationSpec{Constraints: metal.Constraints{Machine: m.ID}})
+			box.Mute()
+			d, err := s.Client.CreateDeployment(t.Context(), fromMemory(a.MachineID, "root", nil))
+			must(t, err)
+			for n := 1; n <= test.losses; n++ {
+				awaitStarted(t, s, box, d.OperationID, n)
+				must(t, box.BMCFake.SetPower(t.Context(), false))
+				if n == test.losses {
+					box.Mend()
+				}
+				box.Plug()
+			}
+			m = s.Settled(t, m.ID)
+			op, err := s.Client.GetOperation(t.Context(), api.GetOperationRequest{ByID: byID(d.OperationID)})
+			must(t, err)
+			if log := strings.Join(op.LogTail, "\n"); m.State != test.want || !strings.Contains(log, test.log) {
+				t.Errorf("got %s, %+v, %s; want %s and %q", m.State, m.Failure, log, test.want, test.log)
+			}
+		})
+	}
+}
+
+// awaitStarted waits until a machine has left its RAM environment n times by an operation, which waits for its system.
+func awaitStarted(t *testing.T, s *servertest.Server, box *servertest.Machine, operation string, n int) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		op, err := s.Client.GetOperation(t.Context(), api.GetOperationRequest{ByID: byID(operation)})
+		must(t, err)
+		left := 0
+		for _, kind := range box.Steps() {
+			if kind == agentapi.StepReboot {
+				left++
+			}
+		}
+		if op.Step == "report" && left == n {
+			return
+		}
+	}
+	t.Fatalf("the machine did not start its system for the %d. time", n)
+}
+
+func TestKilledWhileASystemIsPutIntoMemory(t *testing.T) {
+	s := servertest.Start(t, servertest.AsProcess())
+	rootArchive(t, s, "root")
+	box := s.NewMachine(t, 11)
+	m := s.Commission(t, s.Declare(t, "n11", box).ID)
+	s.Allocate(t, "web", metal.AllocationSpec{})
+	d, err := s.Client.CreateDeployment(t.Context(), fromMemory(m.ID, "root", nil))
+	must(t, err)
+	op, err := s.Client.GetOperation(t.Context(), api.GetOperationRequest{ByID: byID(d.OperationID)})
+	must(t, err)
+	seen := killThrough(t, s, op)
+	m = s.Settled(t, m.ID)
+	must(t, box.BMCFake.Reset(t.Context()))
+	seen += killThrough(t, s, next(t, s, m))
+	wantState(t, s, m.ID, metal.Deployed)
+	if steps := box.Steps(); seen < 2 || slices.Contains(steps, agentapi.StepWrite) {
+		t.Errorf("got %d kills, steps %v; want some, and nothing written", seen, steps)
 	}
 }
 

@@ -18,11 +18,10 @@ resource "metal_boot_profile" "debian" {
     source = "https://images.example.net/debian-12/netboot/initrd.gz"
     sha256 = "e2f60b9a8bbf0b04f7d7a6e3d0b27d50a4a4fbbb0c98f7f0bd2f6e9c6f3b1c02"
   }]
-  command_line = "auto=true priority=critical netcfg/no_default_route=true {{with .DNS}}netcfg/get_nameservers={{index . 0}}{{end}} url={{.Files}}preseed.cfg"
+  command_line = "auto=true priority=critical interface=auto BOOTIF=01-{{.MAC}} netcfg/hostname={{.Name}} netcfg/get_domain={{.Domain}} netcfg/no_default_route=true {{with .DNS}}netcfg/get_nameservers={{index . 0}}{{end}} url={{.Files}}preseed.cfg"
   answers = [{
     name    = "preseed.cfg"
     content = <<-EOT
-      d-i netcfg/hostname string {{.Name}}
       d-i partman-auto/disk string {{.Var.disk}}
       d-i passwd/root-password-crypted password {{.Secret.password_hash}}
       d-i preseed/late_command string wget -q -O /dev/null {{.Done}}

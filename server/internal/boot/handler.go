@@ -93,7 +93,8 @@ func (f Files) env(arch metal.Arch, name string) (*os.File, error) {
 	return file, err
 }
 
-// Missing lists what a machine would ask for in vain; with secure, also what one with Secure Boot would.
+// Missing lists what a machine would ask for in vain; with secure, also what one with Secure Boot would. An arm64 machine
+// counts where there is a directory for its RAM environment.
 func (f Files) Missing(secure bool) []error {
 	var faults []error
 	check := func(file *os.File, err error) {
@@ -110,8 +111,19 @@ func (f Files) Missing(secure bool) []error {
 		check(f.loader(fileShim, debianShim))
 		check(f.loader(fileGRUB, debianGRUB))
 	}
-	for _, name := range []string{fileKernel, fileInitramfs} {
-		check(f.env(metal.AMD64, name))
+	archs := []metal.Arch{metal.AMD64}
+	if _, err := os.Stat(filepath.Join(f.Env, string(metal.ARM64))); err == nil {
+		// Who began to serve such machines wants all of it.
+		archs = append(archs, metal.ARM64)
+		check(f.loader(fileGRUBArm64, debianGRUBArm64))
+		if secure {
+			check(f.loader(fileShimArm64, debianShimArm64))
+		}
+	}
+	for _, arch := range archs {
+		for _, name := range []string{fileKernel, fileInitramfs} {
+			check(f.env(arch, name))
+		}
 	}
 	return faults
 }

@@ -157,6 +157,28 @@ func TestMissingSignedLoadersAreListed(t *testing.T) {
 	}
 }
 
+func TestWhatArm64LacksIsListedWhereItIsServed(t *testing.T) {
+	f := temporary(t)
+	for secure, want := range map[bool]int{false: 3, true: 4} {
+		if got := f.Missing(secure); len(got) != 0 {
+			t.Errorf("secure %t, without an environment for arm64: got %v; want nothing", secure, got)
+		}
+		served := temporary(t)
+		if err := os.Mkdir(filepath.Join(served.Env, "arm64"), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		got := served.Missing(secure)
+		if len(got) != want {
+			t.Errorf("secure %t: got %v; want %d faults", secure, got, want)
+		}
+		for _, fault := range got {
+			if !strings.Contains(fault.Error(), "run metald bootenv build -arch arm64") {
+				t.Errorf("secure %t: got %v; want what to do", secure, fault)
+			}
+		}
+	}
+}
+
 // FuzzGRUBScript has GRUB's own parser read scripts with whatever a person may write into a name or parameters.
 func FuzzGRUBScript(f *testing.F) {
 	f.Add("node-1", "console=ttyS1 quiet")

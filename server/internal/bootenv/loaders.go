@@ -7,58 +7,54 @@ import (
 	"io"
 	"path"
 	"path/filepath"
-	"slices"
-	"strings"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
 
-// loaderFiles are what arm64 machines boot from the network by, named as Debian's packages have them, and what packages
-// those are. Debian has no iPXE for arm64.
-func loaderFiles() (packages []string, files []string) {
-	return []string{"shim-signed", "grub-efi-arm64-signed"}, []string{"shimaa64.efi.signed", "grubnetaa64.efi.signed"}
+// A loader is what arm64 machines boot from the network by: a package of Debian's, and the file that is wanted of it.
+type loader struct{ pkg, file string }
+
+// arm64Loaders are those, for Debian has no iPXE for arm64.
+func arm64Loaders() []loader {
+	return []loader{{"shim-signed", "shimaa64.efi.signed"}, {"grub-efi-arm64-signed", "grubnetaa64.efi.signed"}}
 }
 
-// FetchLoaders puts shim and the network GRUB for arm64 into outDir, which is made when it is not there. Packages come
-// as FetchKernel's do, and are kept in cacheDir.
+// FetchLoaders puts shim and the network GRUB for arm64 into outDir, which Build has made. Packages come as FetchKernel's
+// do, and are kept in cacheDir.
 func FetchLoaders(ctx context.Context, outDir, cacheDir string) error {
-	packages, wanted := loaderFiles()
+	loaders := arm64Loaders()
+	packages := make([]string, len(loaders))
+	for i, l := range loaders {
+		packages[i] = l.pkg
+	}
 	debs, err := FetchPackages(ctx, metal.ARM64, cacheDir, packages...)
 	if err != nil {
 		return err
 	}
-	for _, deb := range debs {
-		if err := openDeb(deb, func(r io.Reader) error { return copyLoaders(r, wanted, outDir) }); err != nil {
+	for i, deb := range debs {
+		if err := openDeb(deb, func(r io.Reader) error { return copyFile(r, loaders[i].file, outDir) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// copyLoaders copies files of a package's tar by the last part of their names. Links are passed over: what they lead to
-// is in the package as well.
-func copyLoaders(r io.Reader, wanted []string, outDir string) error {
-	found := false
+// copyFile copies the first file of a package's tar that has this name in whatever folder. Links are passed over: what
+// they lead to is in the package as well.
+func copyFile(r io.Reader, wanted, outDir string) error {
 	for files := tar.NewReader(r); ; {
 		h, err := files.Next()
 		if errors.Is(err, io.EOF) {
-			break
+			return metal.Errorf(metal.Invalid, "the package has no %s", wanted)
 		}
 		if err != nil {
 			return err
 		}
-		if name := path.Base(h.Name); h.Typeflag == tar.TypeReg && slices.Contains(wanted, name) {
-			if err := replace(filepath.Join(outDir, name), func(w io.Writer) error {
+		if h.Typeflag == tar.TypeReg && path.Base(h.Name) == wanted {
+			return replace(filepath.Join(outDir, wanted), func(w io.Writer) error {
 				_, err := io.Copy(w, files)
 				return err
-			}); err != nil {
-				return err
-			}
-			found = true
+			})
 		}
 	}
-	if !found {
-		return metal.Errorf(metal.Invalid, "the package has none of %s", strings.Join(wanted, ", "))
-	}
-	return nil
 }

@@ -242,7 +242,7 @@ func plan(tx *store.Tx, m *metal.Machine, d *metal.Deployment, body api.Deployme
 	if impact.Action == "deploy" {
 		impact.Erases = erases(m, spec)
 	}
-	if impact.Action == "store" && spec.Boot == metal.BootMemory && spec.Boot != d.Spec.Boot { // not only when it is taken up
+	if impact.Action != "none" && spec.Boot == metal.BootMemory && spec.Boot != d.Spec.Boot { // not only when it is taken up
 		if _, err := check(tx, m, spec); err != nil {
 			return metal.Impact{}, spec, nil, nil, err
 		}
@@ -277,7 +277,7 @@ func check(tx *store.Tx, m *metal.Machine, spec metal.DeploymentSpec) (*metal.Im
 		return nil, metal.Errorf(metal.Invalid, "cannot deploy image %s to machine %s: the image boots on %v, the machine boots by %s", image.Name, m.Spec.Name, image.Spec.Boot, m.Hardware.BootMode)
 	}
 	if spec.Boot == metal.BootMemory {
-		if err := checkMemory(m, spec, image); err != nil {
+		if err := checkMemory(m, image); err != nil {
 			return nil, err
 		}
 		return image, checkKeys(tx, spec)
@@ -325,6 +325,9 @@ func finish(body api.DeploymentBody, storedSHA string) (metal.DeploymentSpec, er
 		if _, ok := fields(metal.DeploymentSpec{})[name]; !ok {
 			return spec, metal.Errorf(metal.Invalid, "redeploy_on has %q, which is no field that can be redeployed on", name)
 		}
+	}
+	if err := checkDiskless(spec); err != nil {
+		return spec, err
 	}
 	if strings.Contains(spec.KernelParameters, "\n") {
 		return spec, metal.Errorf(metal.Invalid, "kernel_parameters may not hold a line break")

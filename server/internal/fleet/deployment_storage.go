@@ -187,7 +187,7 @@ func preview(tx *store.Tx, m *metal.Machine, body api.DeploymentBody) (metal.Imp
 		impact.Problem = "machine " + m.Spec.Name + " is nobody's; claim it first (metal_allocation)"
 	}
 	if spec.Boot == metal.BootMemory {
-		if err := checkMemory(m, spec, image); err != nil {
+		if err := checkMemory(m, image); err != nil {
 			return impact, err
 		}
 	}

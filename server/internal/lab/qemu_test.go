@@ -31,6 +31,7 @@ func TestQEMUCommandLine(t *testing.T) {
 		{"uefi-secure-boot", Config{Firmware: metal.UEFI, SecureBoot: true}, host{ovmf: ovmf{"/usr/share/OVMF/OVMF_CODE_4M.ms.fd", "/usr/share/OVMF/OVMF_VARS_4M.ms.fd"}}, metal.BootNetwork},
 		{"uefi-tpm", Config{Firmware: metal.UEFI, TPM: true}, host{ovmf: debian}, metal.BootNetwork},
 		{"uefi-arm64", Config{Arch: metal.ARM64, Firmware: metal.UEFI, TPM: true}, host{ovmf: ovmf{"/usr/share/AAVMF/AAVMF_CODE.fd", "/usr/share/AAVMF/AAVMF_VARS.fd"}}, metal.BootNetwork},
+		{"uefi-arm64-secure-boot", Config{Arch: metal.ARM64, Firmware: metal.UEFI, SecureBoot: true}, host{ovmf: ovmf{"/usr/share/AAVMF/AAVMF_CODE.ms.fd", "/usr/share/AAVMF/AAVMF_VARS.ms.fd"}}, metal.BootNetwork},
 		{"uefi-comma-in-path", Config{Firmware: metal.UEFI}, host{ovmf: ovmf{code: "/opt/a,b/code.fd"}}, metal.BootNetwork},
 	} {
 		t.Run(c.golden, func(t *testing.T) {

@@ -29,6 +29,7 @@ type work struct {
 	Cycles    int              `json:"cycles,omitempty"`    // boots tried
 	BootSince time.Time        `json:"boot_since,omitzero"` // agents that called after this are of the latest boot
 	Cycling   bool             `json:"cycling,omitempty"`   // the latest power-cycle has not been seen to end
+	Losses    int              `json:"losses,omitempty"`    // systems in memory that were gone before they called back
 	Ask       *agentapi.Step   `json:"ask,omitempty"`       // what the agent is to do
 	Answer    *agentapi.Result `json:"answer,omitempty"`    // what became of it
 	Phone     string           `json:"phone,omitempty"`     // token of the phone-home URL
@@ -159,6 +160,8 @@ func (j *job) steps(ctx context.Context) error {
 			err = j.advance(ctx)
 		case errors.Is(err, errAgentLost):
 			err = j.bootAgain(ctx)
+		case errors.Is(err, errRestarted):
+			err = j.putAnew(ctx)
 		case expired:
 			err = j.fail(ctx, expiry(s.name, deadline, err))
 		case isFault(err):

@@ -49,8 +49,9 @@ func plans() map[metal.OperationKind][]step {
 	}
 }
 
-// wantsAgent says whether an operation at this step needs the machine to boot its RAM environment.
+// wantsAgent says whether an operation at this step needs the machine to boot its RAM environment. A machine whose
+// system was started in memory boots again only when that is lost.
 func wantsAgent(kind metal.OperationKind, w *work) bool {
 	plan := plans()[kind]
-	return w.Step < len(plan) && plan[w.Step].agent
+	return w.Step < len(plan) && (plan[w.Step].agent || w.inMemory())
 }

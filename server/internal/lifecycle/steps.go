@@ -48,6 +48,9 @@ func writeImage(ctx context.Context, j *job) error {
 			v.w.Content = Content{Digest: d.Digest, RawBytes: d.RawBytes, StoredBytes: d.StoredBytes}
 		}
 		image, err := tx.Image(v.w.Spec.Image)
+		if err := mayRun(v.w.Spec, image, err); err != nil {
+			return err
+		}
 		if err == nil && image.Spec.Kind == metal.ImageRoot {
 			ask, err = j.e.installStep(tx, v)
 			return err
@@ -147,6 +150,9 @@ func awaitReport(ctx context.Context, j *job) error {
 			image, err := tx.Image(v.w.Spec.Image)
 			left, done = v.w.wait(tx.Now, j.e.limits.Report)
 			done = done || (err == nil && !image.Spec.Reports)
+			if err == nil && !done {
+				err = lost(tx, v)
+			}
 			return err
 		})
 		if err != nil || done {

@@ -28,7 +28,7 @@ func TestTheExamplesAreReadByTheProgramsTheyAreFor(t *testing.T) {
 			}
 			s := metal.BootProfileSpec{
 				Kernel: &metal.BootFile{}, Answers: []metal.AnswerFile{{Name: file, Content: string(text)}},
-				Variables: map[string]string{"disk": "/dev/sda", "mirror": "http://mirror.example.com/os", "iso": "http://mirror.example.com/a.iso"},
+				Variables: map[string]string{"disk": "/dev/sda", "mirror": "http://mirror.example.com/os", "iso": "http://mirror.example.com/a.iso", "limit": "7200"},
 			}
 			secrets := map[string]string{"password_hash": "$6$salt$hash"}
 			if err := profile.Check(s, secrets, []string{key}); err != nil {
