@@ -19,7 +19,7 @@ import (
 func appliedExamples(t *testing.T, p *program) {
 	r := startRack(t)
 	box := r.server.NewMachine(t, 31)
-	box.MAC = "52:54:00:12:34:56" // what the examples call db1
+	box.SetMAC("52:54:00:12:34:56") // what the examples call db1
 	w := newWorkspace(t, p, r.config(machine("db1", box, servertest.BMCPassword, `tags = ["nvme"]`)+
 		strings.Replace(theirs("debian", r.image(t, "debian", "debian")), `"debian"`+"\n", `"debian-13"`+"\n", 1)+`
 		module "instance" {
@@ -176,7 +176,7 @@ func appliedNetworkConfigs(t *testing.T, p *program) {
 		}
 	`, r.image(t, "disk", "disk")), func(box *servertest.Machine, dir string) {
 		if filepath.Base(dir) == "dual-stack" {
-			box.MAC = "52:54:00:12:34:56" // as the example has it
+			box.SetMAC("52:54:00:12:34:56") // as the example has it
 			return
 		}
 		box.Shape(func(inv *metal.Inventory) {

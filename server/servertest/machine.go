@@ -116,6 +116,9 @@ func (m *Machine) SetDisk(bytes int64) { m.mu.Lock(); m.disk = bytes; m.mu.Unloc
 // SetMemory changes the memory, in bytes. The server learns of it with the next inventory.
 func (m *Machine) SetMemory(bytes int64) { m.mu.Lock(); m.memory = bytes; m.mu.Unlock() }
 
+// SetMAC changes the address of the NIC. It is for a machine that has never been on.
+func (m *Machine) SetMAC(mac metal.MAC) { m.mu.Lock(); m.MAC = mac; m.mu.Unlock() }
+
 // Shape changes what the machine has, in the inventories from now on.
 func (m *Machine) Shape(change func(*metal.Inventory)) { m.mu.Lock(); m.shape = change; m.mu.Unlock() }
 

@@ -84,7 +84,7 @@ func TestAProxyNamesFilesAndGivesNoAddress(t *testing.T) {
 func TestAProxyLeavesTheRestToTheOtherServer(t *testing.T) {
 	for name, pkt := range map[string]*dhcpv4.DHCPv4{
 		"a client that boots nothing":    client(dhcpv4.MessageTypeDiscover),
-		"firmware that we have no file":  client(dhcpv4.MessageTypeDiscover, firmware("UEFI PXE on arm64")...),
+		"firmware that we have no file":  client(dhcpv4.MessageTypeDiscover, firmware("UEFI PXE on RISC-V")...),
 		"a request for an address":       client(dhcpv4.MessageTypeRequest, append(firmware("BIOS PXE"), wanting("172.31.0.10"))...),
 		"a request on another network":   client(dhcpv4.MessageTypeRequest, wanting("10.9.9.9")),
 		"a release":                      client(dhcpv4.MessageTypeRelease, having("172.31.0.150")),

@@ -20,6 +20,7 @@ func firmware(kind string) []dhcpv4.Modifier {
 		"UEFI PXE":              {saying(60, "PXEClient:Arch:00007:UNDI:003000"), arch(7)},
 		"UEFI PXE, type 9":      {saying(60, "PXEClient:Arch:00009:UNDI:003000"), arch(9)},
 		"UEFI PXE on arm64":     {saying(60, "PXEClient:Arch:00011:UNDI:003000"), arch(11)},
+		"UEFI PXE on RISC-V":    {saying(60, "PXEClient:Arch:00027:UNDI:003000"), arch(27)},
 		"UEFI HTTP":             {saying(60, "HTTPClient:Arch:00016:UNDI:003001"), arch(16)},
 		"iPXE on BIOS":          {saying(60, "PXEClient:Arch:00000:UNDI:002001"), arch(0), saying(77, "iPXE"), saying(175, "\xb1\x01\x01")},
 		"iPXE on UEFI":          {saying(60, "PXEClient:Arch:00007:UNDI:003010"), arch(7), saying(77, "iPXE")},
@@ -39,11 +40,13 @@ func TestEveryFirmwareIsToldWhatItNeeds(t *testing.T) {
 	bios := told{"undionly.kpxe", "PXEClient", "172.31.0.1", "172.31.0.1", "\x06\x01\x08\xff", ""}
 	uefi := bios
 	uefi.File = "snponly.efi"
+	arm64 := bios
+	arm64.File = "grubaa64.efi"
 	cases := map[string]told{
 		"BIOS PXE": bios, "PXE without option 93": bios, "UEFI PXE": uefi, "UEFI PXE, type 9": uefi,
 		"UEFI HTTP":    {File: base + "/boot/files/snponly.efi", Class: "HTTPClient", Server: "172.31.0.1"},
 		"iPXE on BIOS": script, "iPXE on UEFI": script, "iPXE, RFC 3004": script, "iPXE by option 175": script,
-		"UEFI PXE on arm64": {Server: "0.0.0.0"}, "Linux": {Server: "0.0.0.0"}, "nothing": {Server: "0.0.0.0"},
+		"UEFI PXE on arm64": arm64, "UEFI PXE on RISC-V": {Server: "0.0.0.0"}, "Linux": {Server: "0.0.0.0"}, "nothing": {Server: "0.0.0.0"},
 	}
 	for kind, want := range cases {
 		for _, message := range []*dhcpv4.DHCPv4{

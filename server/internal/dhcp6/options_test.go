@@ -203,6 +203,8 @@ func firmware(kind string) change {
 		return add(dhcpv6.OptClientArchType(iana.EFI_X86_64_HTTP), class(343, "HTTPClient:Arch:00016:UNDI:003016"))
 	case "UEFI PXE on Arm":
 		return add(dhcpv6.OptClientArchType(iana.EFI_ARM64), class(343, "PXEClient:Arch:00011:UNDI:003000"))
+	case "UEFI PXE on RISC-V":
+		return add(dhcpv6.OptClientArchType(iana.Arch(27)), class(343, "PXEClient:Arch:00027:UNDI:003000"))
 	case "iPXE":
 		return add(dhcpv6.OptClientArchType(iana.EFI_BC), class(343, "PXEClient:Arch:00007:UNDI:003010"), &dhcpv6.OptUserClass{UserClasses: [][]byte{[]byte("iPXE")}})
 	}
@@ -228,7 +230,8 @@ func TestFirmwareIsToldWhatToBoot(t *testing.T) {
 		{name: "UEFI HTTP, which must see its class again", firmware: "UEFI HTTP", view: view(), want: base + boot.PathFiles + "snponly.efi", echo: true},
 		{name: "iPXE", firmware: "iPXE", view: view(), want: script},
 		{name: "iPXE of a machine whose MAC address nobody knows", firmware: "iPXE", change: random, view: view()},
-		{name: "an architecture that we have nothing for", firmware: "UEFI PXE on Arm", view: view()},
+		{name: "UEFI PXE on Arm", firmware: "UEFI PXE on Arm", view: view(), want: "tftp://[fd00:31::1]/grubaa64.efi"},
+		{name: "an architecture that we have nothing for", firmware: "UEFI PXE on RISC-V", view: view()},
 		{name: "an installed system", firmware: "none", view: view()},
 		{name: "another boot service", firmware: "iPXE", view: view(other("", "http://boot.test/x.ipxe")), want: "http://boot.test/x.ipxe"},
 		{name: "another TFTP server", firmware: "UEFI PXE", view: view(other("fd00::69", "/x.efi")), want: "tftp://[fd00::69]/x.efi"},
