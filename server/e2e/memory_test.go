@@ -2,14 +2,12 @@ package e2e_test
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 
 	"github.com/metalform/terraform-provider-metal/internal/api"
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 	"github.com/metalform/terraform-provider-metal/server/internal/lab"
-	"github.com/metalform/terraform-provider-metal/server/internal/lab/demo"
 )
 
 // TestASystemRunsFromMemory runs a Debian from memory, looks that the disk was not touched, and restarts it from inside:
@@ -18,23 +16,7 @@ func TestASystemRunsFromMemory(t *testing.T) {
 	if os.Getenv("METAL_NIGHTLY") == "" {
 		t.Skip("starts a whole Debian, which takes minutes: METAL_NIGHTLY=1 runs it, and so does make nightly")
 	}
-	need(t, "mmdebstrap")
-	assets, err := demo.BuildRoot(t.Context(), cache(t), programs(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	g := raiseWith(t, lab.Config{Firmware: metal.UEFI, BMC: lab.Redfish, MemoryMiB: 3072, CPUs: 2}, assets.Env, filepath.Dir(assets.Root), `boot = "3m"`, `report = "15m"`)
-	image, err := g.Client.PutImage(t.Context(), api.PutImageRequest{
-		ByName: api.ByName{Name: "root"}, Body: metal.ImageSpec{Source: assets.Root, Kind: metal.ImageRoot, Reports: true},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	g.endedIn(t, image.OperationID, installing)
-	m := g.commission(t, g.declare(t, "n1").ID)
-	if _, err := g.Client.PutAllocation(t.Context(), api.PutAllocationRequest{ByName: api.ByName{Name: "web"}}); err != nil {
-		t.Fatal(err)
-	}
+	g, m := raiseRoot(t, lab.Config{Firmware: metal.UEFI, BMC: lab.Redfish, MemoryMiB: 3072, CPUs: 2})
 	body := g.spec(t, "root", metal.BootMemory, "")
 	// A script that fails: the system is up all the same, and the operation warns.
 	broken := "#!/bin/sh\necho what the script said\nexit 3\n"

@@ -16,16 +16,34 @@ import (
 // installing bounds an installation: mkfs, unpacking, an initramfs and GRUB by an emulated processor.
 const installing = 30 * time.Minute
 
+// raiseRoot makes a rack whose machine is commissioned and claimed, and imports the root archive of a Debian as "root".
+func raiseRoot(t *testing.T, cfg lab.Config) (*rig, metal.Machine) {
+	t.Helper()
+	need(t, "mmdebstrap")
+	assets, err := demo.BuildRoot(t.Context(), cache(t), programs(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := raiseWith(t, cfg, assets.Env, filepath.Dir(assets.Root), `boot = "3m"`, `report = "20m"`)
+	image, err := g.Client.PutImage(t.Context(), api.PutImageRequest{
+		ByName: api.ByName{Name: "root"}, Body: metal.ImageSpec{Source: assets.Root, Kind: metal.ImageRoot, Reports: true},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.endedIn(t, image.OperationID, installing)
+	m := g.commission(t, g.declare(t, "n1").ID)
+	if _, err := g.Client.PutAllocation(t.Context(), api.PutAllocationRequest{ByName: api.ByName{Name: "web"}}); err != nil {
+		t.Fatal(err)
+	}
+	return g, m
+}
+
 // TestRootArchiveMachines installs a Debian from its root archive, with layouts and a network that are declared, and
 // logs in to look at both.
 func TestRootArchiveMachines(t *testing.T) {
 	if os.Getenv("METAL_NIGHTLY") == "" {
 		t.Skip("installs systems, which takes minutes each: METAL_NIGHTLY=1 runs it, and so does make nightly")
-	}
-	need(t, "mmdebstrap")
-	assets, err := demo.BuildRoot(t.Context(), cache(t), programs(t))
-	if err != nil {
-		t.Fatal(err)
 	}
 	bonded := metal.NetworkSpec{
 		Mode:  "static",
@@ -88,18 +106,7 @@ func TestRootArchiveMachines(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.cfg.MemoryMiB, tt.cfg.CPUs = 1024, 2
-			g := raiseWith(t, tt.cfg, assets.Env, filepath.Dir(assets.Root), `boot = "3m"`, `report = "20m"`)
-			image, err := g.Client.PutImage(t.Context(), api.PutImageRequest{
-				ByName: api.ByName{Name: "root"}, Body: metal.ImageSpec{Source: assets.Root, Kind: metal.ImageRoot, Reports: true},
-			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			g.endedIn(t, image.OperationID, installing)
-			m := g.commission(t, g.declare(t, "n1").ID)
-			if _, err := g.Client.PutAllocation(t.Context(), api.PutAllocationRequest{ByName: api.ByName{Name: "web"}}); err != nil {
-				t.Fatal(err)
-			}
+			g, m := raiseRoot(t, tt.cfg)
 			body := g.spec(t, "root", "", "")
 			body.Storage, body.Network = &tt.storage, tt.network
 			body.KernelParameters = "console=tty0 console=ttyS0 no_timer_check"

@@ -166,10 +166,12 @@ func TestASystemThatIsLostBeforeItCallsBackIsPutIntoMemoryAnew(t *testing.T) {
 			m := s.Commission(t, s.Declare(t, "lost"+string(rune('a'+i)), box).ID)
 			a := s.Allocate(t, m.Spec.Name, metal.AllocationSpec{Constraints: metal.Constraints{Machine: m.ID}})
 			box.Mute()
+			box.FirstBoot(`{"over": true, "errors": ["one that is lost"]}`)
 			d, err := s.Client.CreateDeployment(t.Context(), fromMemory(a.MachineID, "root", nil))
 			must(t, err)
 			for n := 1; n <= test.losses; n++ {
 				awaitStarted(t, s, box, d.OperationID, n)
+				awaitWarning(t, s, d.OperationID) // each system's own
 				must(t, box.BMCFake.SetPower(t.Context(), false))
 				if n == test.losses {
 					box.Mend()
@@ -182,8 +184,24 @@ func TestASystemThatIsLostBeforeItCallsBackIsPutIntoMemoryAnew(t *testing.T) {
 			if log := strings.Join(op.LogTail, "\n"); m.State != test.want || !strings.Contains(log, test.log) {
 				t.Errorf("got %s, %+v, %s; want %s and %q", m.State, m.Failure, log, test.want, test.log)
 			}
+			if m.State == metal.Deployed && len(op.Warnings) > 0 {
+				t.Errorf("warnings: got %q; want none of a system that was lost", op.Warnings)
+			}
 		})
 	}
+}
+
+// awaitWarning waits until an operation has a warning.
+func awaitWarning(t *testing.T, s *servertest.Server, operation string) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		op, err := s.Client.GetOperation(t.Context(), api.GetOperationRequest{ByID: byID(operation)})
+		must(t, err)
+		if len(op.Warnings) > 0 {
+			return
+		}
+	}
+	t.Fatal("the operation has no warning")
 }
 
 // awaitStarted waits until a machine has left its RAM environment n times by an operation, which waits for its system.

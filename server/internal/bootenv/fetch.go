@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 
 	"github.com/metalform/terraform-provider-metal/internal/metal"
 )
@@ -82,10 +83,13 @@ type apt struct {
 	arch metal.Arch
 }
 
-// newApt returns one that works in dir, with lists that are up to date.
+// fresh is how old the lists of packages may be: one build fetches several kinds of them.
+const fresh = 10 * time.Minute
+
+// newApt returns one that works in dir, with lists that are no older than fresh.
 func newApt(ctx context.Context, dir string, arch metal.Arch) (apt, error) {
 	if _, err := exec.LookPath("apt-get"); err != nil {
-		return apt{}, metal.Errorf(metal.Invalid, "fetching a kernel needs apt-get, which this host does not have: download a Debian kernel package elsewhere and name it: %w", err)
+		return apt{}, metal.Errorf(metal.Invalid, "fetching packages needs apt-get, which this host does not have; a Debian kernel package that was downloaded elsewhere can be named instead: %w", err)
 	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -95,8 +99,17 @@ func newApt(ctx context.Context, dir string, arch metal.Arch) (apt, error) {
 	if err := a.prepare(); err != nil {
 		return apt{}, err
 	}
-	_, err = a.run(ctx, "apt-get", "-q", "update")
-	return a, err
+	updated := filepath.Join(a.state(), "updated-"+string(arch))
+	if info, err := os.Stat(updated); err == nil && time.Since(info.ModTime()).Abs() < fresh {
+		return a, nil
+	}
+	if _, err := a.run(ctx, "apt-get", "-q", "update"); err != nil {
+		return apt{}, err
+	}
+	if err := os.WriteFile(updated, []byte(time.Now().UTC().Format(time.RFC3339)+"\n"), 0o644); err != nil {
+		return apt{}, fmt.Errorf("note that apt's lists are fresh: %w", err)
+	}
+	return a, nil
 }
 
 func (a apt) state() string { return filepath.Join(a.dir, "apt") }

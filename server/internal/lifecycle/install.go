@@ -17,7 +17,7 @@ func (e *Engine) installStep(tx *store.Tx, v view) (agentapi.Step, error) {
 		return agentapi.Step{}, err
 	}
 	d.Spec = *v.w.Spec
-	memory := v.w.Spec.Boot == metal.BootMemory
+	memory := v.w.inMemory()
 	var plan metal.StoragePlan
 	if !memory {
 		if plan, err = e.cfg.Layout(tx, v.m, d); err != nil {

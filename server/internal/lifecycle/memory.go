@@ -122,6 +122,7 @@ func (j *job) putAnew(ctx context.Context) error {
 				"the system was put into memory %d times, and each time the machine was back in its RAM environment before the system called back; look at the machine's console", v.w.Losses)})
 		}
 		v.w.Step, v.w.StepBegun, v.w.Ask, v.w.Answer = 0, time.Time{}, nil, nil
+		v.w.Tells, v.w.Told, v.op.Warnings = false, false, nil // what the lost system said is not of the next one
 		return note(tx, v.op, "the machine started again before its system called back: putting it into memory anew")
 	})
 }

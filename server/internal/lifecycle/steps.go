@@ -78,7 +78,7 @@ func writeImage(ctx context.Context, j *job) error {
 	return j.update(ctx, func(tx *store.Tx, v view) error {
 		v.w.Written = &written
 		what := "wrote " + written.Disk.Name
-		if v.w.Spec.Boot == metal.BootMemory {
+		if v.w.inMemory() {
 			what = "loaded the system into memory"
 		}
 		return note(tx, v.op, fmt.Sprintf("%s in %s", what, (time.Duration(written.WriteMillis)*time.Millisecond).Round(10*time.Millisecond)))
@@ -124,7 +124,7 @@ func startSystem(ctx context.Context, j *job) error {
 		return err
 	}
 	ask := agentapi.Step{Kind: agentapi.StepReboot, Reboot: &agentapi.Reboot{
-		Kexec: w.Spec.Boot == metal.BootKexec, Loaded: w.Spec.Boot == metal.BootMemory, Disk: w.Written.Disk.Name, KernelParameters: w.Spec.KernelParameters,
+		Kexec: w.Spec.Boot == metal.BootKexec, Loaded: w.inMemory(), Disk: w.Written.Disk.Name, KernelParameters: w.Spec.KernelParameters,
 	}}
 	if !byHand(m) && !ask.Reboot.Kexec && !ask.Reboot.Loaded && w.Ask == nil {
 		if err := j.e.bootOnce(ctx, m, metal.BootDisk); err != nil {

@@ -41,8 +41,8 @@ func fetch(ctx context.Context, cacheDir string, packages ...string) ([]string, 
 	return files, nil
 }
 
-// unpackKernel lays the host's own kind of kernel out below dir and returns its release.
-func unpackKernel(ctx context.Context, t target, cacheDir, dir string) (string, error) {
+// hostKernel lays the host's own kind of kernel out below dir and returns its release.
+func hostKernel(ctx context.Context, t target, cacheDir, dir string) (string, error) {
 	depends, err := output(ctx, "", "apt-cache", "depends", kernelPackage)
 	if err != nil {
 		return "", err

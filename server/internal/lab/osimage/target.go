@@ -70,7 +70,7 @@ func (t target) unpack(ctx context.Context, cacheDir, dir string, packages ...st
 // unpackKernel lays the kernel out below dir and returns its release.
 func (t target) unpackKernel(ctx context.Context, cacheDir, dir string) (release string, err error) {
 	if !t.foreign() {
-		return unpackKernel(ctx, t, cacheDir, dir)
+		return hostKernel(ctx, t, cacheDir, dir)
 	}
 	deb, err := bootenv.FetchKernel(ctx, t.arch, bootenv.Cloud, filepath.Join(cacheDir, "packages-"+string(t.arch)))
 	if err != nil {
