@@ -16,7 +16,7 @@ var comparePrefix = cmpopts.EquateComparable(netip.Prefix{}, netip.Addr{}, metal
 func TestDefaults(t *testing.T) {
 	got := Config{Dir: "/lab/"}.withDefaults()
 	want := Config{
-		Dir: "/lab", Name: "metal-lab", Machines: 1, Firmware: metal.BIOS, BMC: IPMI, CPUs: 1, MemoryMiB: 512,
+		Dir: "/lab", Name: "metal-lab", Machines: 1, Arch: metal.AMD64, Firmware: metal.BIOS, BMC: IPMI, CPUs: 1, MemoryMiB: 512,
 		Disks: 1, DiskBytes: 4 << 30, DiskBus: VirtioDisk, NIC: VirtioNIC, Subnet: netip.MustParsePrefix("172.31.0.0/24"),
 	}
 	if diff := cmp.Diff(want, got, comparePrefix); diff != "" {
